@@ -1,0 +1,1 @@
+"""From the state of an order to issued documents."""

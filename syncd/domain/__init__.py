@@ -1,0 +1,1 @@
+"""The trade's words: values without behaviour that reaches outside."""

@@ -1,0 +1,153 @@
+"""Documents: what is to be issued, and what was."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from syncd.domain.customer import Customer
+from syncd.domain.money import ZERO
+
+
+class DocumentKind(StrEnum):
+    """SAF-T names; RC stands for an ordinary receipt, as the services call it."""
+
+    FT = "FT"
+    FR = "FR"
+    FS = "FS"
+    RC = "RC"
+    NC = "NC"
+    ND = "ND"
+
+
+SALES = frozenset({DocumentKind.FT, DocumentKind.FR, DocumentKind.FS})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DocumentKey:
+    """Names a document before it exists. `part` is its cause: `sale`, `payment`, `refund-55`, `cancel`."""
+
+    account: str
+    shop: str
+    order_id: str
+    kind: DocumentKind
+    part: str
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.shop}/{self.order_id}/{self.kind}/{self.part}"
+
+
+class Nature(StrEnum):
+    """Goods or service: decides limits and places of taxation."""
+
+    GOODS = "goods"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amounts:
+    """Two decimals each; `gross == net + tax` unless a manual rounding stands between them."""
+
+    net: Decimal
+    tax: Decimal
+    gross: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftLine:
+    """One line. `net`, `tax`, `gross` are the fiscal amounts; `unit_price` (net, before `discount`) is what is sent.
+
+    `line_id` is the order line it comes from. On a credit note `original` is the position (0-based) of the original
+    document's line that it corrects. `discount` and `vat_rate` are in per cent; `exemption` is a code such as M05 and
+    stands if and only if the rate is zero.
+    """
+
+    line_id: str
+    code: str
+    description: str
+    nature: Nature
+    quantity: Decimal
+    unit_price: Decimal
+    discount: Decimal
+    vat_rate: Decimal
+    exemption: str | None
+    net: Decimal
+    tax: Decimal
+    gross: Decimal
+    original: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxTotal:
+    """Base and tax of one rate (or one exemption)."""
+
+    rate: Decimal
+    exemption: str | None
+    base: Decimal
+    tax: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """The document that this one corrects or settles; `amount` is what it takes of it (gross)."""
+
+    key: DocumentKey
+    amount: Decimal
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentDraft:
+    """A document that should exist.
+
+    `lines` and `totals` are the fiscal truth. `expected` is what the service's own arithmetic must answer for the
+    unit prices and the manual `rounding` that are sent: per line, then the totals. Its gross equals the fiscal gross.
+    """
+
+    key: DocumentKey
+    customer: Customer
+    lines: tuple[DraftLine, ...]
+    taxes: tuple[TaxTotal, ...]
+    totals: Amounts
+    expected_lines: tuple[Amounts, ...]
+    expected: Amounts
+    rounding: Decimal = ZERO
+    region: str = "PT"  # SAF-T TaxCountryRegion
+    payment: str = ""  # SAF-T PaymentMechanism, empty where no money moved
+    references: tuple[Reference, ...] = ()
+    notes: str = ""  # printed on the document
+    due_at: datetime  # since when it should exist; the oldest goes first
+
+    @property
+    def kind(self) -> DocumentKind:
+        return self.key.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedLine:
+    """A line as the service stored it; `id` is needed for later credit notes, `article_id` saves sending the article."""
+
+    id: str
+    article_id: str = ""
+    code: str = ""
+    vat_rate: Decimal | None = None
+    exemption: str | None = None
+    net: Decimal = ZERO
+    tax: Decimal = ZERO
+    gross: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedDocument:
+    """A document as the service answered it. `final` is False for a draft, which has no legal effect."""
+
+    provider_id: str
+    number: str
+    issued_on: date
+    totals: Amounts
+    lines: tuple[IssuedLine, ...] = ()
+    customer_id: str = ""
+    marker: str = ""
+    final: bool = True
+    annulled: bool = False
+    download_token: str = ""

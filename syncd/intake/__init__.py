@@ -1,0 +1,1 @@
+"""Ways in: webhooks and pollers, through one door."""

@@ -1,0 +1,1 @@
+"""Pure: an order and what is known of it in, the documents that should exist out."""

@@ -1,0 +1,1 @@
+"""Invoicing services: drafts in, issued documents out."""

@@ -1,0 +1,149 @@
+"""What the daemon needs from an invoicing service, and how an adapter is found.
+
+An adapter is a folder here, or a package of a third party that registers its class in the entry-point group
+`syncd.providers` under the service's name.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from syncd.domain.capabilities import Capabilities
+from syncd.domain.document import DocumentDraft, DocumentKey, IssuedDocument
+from syncd.domain.findings import Finding
+
+
+class Purpose(StrEnum):
+    """What a request is booked under."""
+
+    ISSUE = "issue"
+    VERIFY = "verify"  # looking for a document whose answer was lost
+    LOOKUP = "lookup"  # series, taxes, payment methods
+    WRITE_BACK = "write_back"  # e-mail, notes
+    AUDIT = "audit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an answer said of the account's budget; None where it said nothing."""
+
+    status: int | None
+    limit: int | None = None
+    remaining: int | None = None
+    retry_after: timedelta | None = None
+
+
+class Call(Protocol):
+    """One request on its way, written down before it leaves."""
+
+    def answered(self, usage: Usage) -> None:
+        """Note status and budget; not called when no answer came."""
+
+
+class Gateway(Protocol):
+    """The account's budget and journal: every request of an adapter goes through here."""
+
+    def request(self, purpose: Purpose, label: str) -> AbstractAsyncContextManager[Call]:
+        """Wait for a slot, write the request down durably, then let it leave; `label` is method and path, no data."""
+
+
+class Directory(Protocol):
+    """What is known of an account's own records, cached in the ledger by kind and code."""
+
+    async def get(self, kind: str, codes: tuple[str, ...]) -> Mapping[str, str]:
+        """The ids known for these codes; unknown ones are left out."""
+
+    async def table(self, kind: str) -> Mapping[str, str]:
+        """All entries of a kind (a cached list such as `series`), empty if never read."""
+
+    async def replace(self, kind: str, entries: Mapping[str, str]) -> None:
+        """Store a list anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountConfig:
+    """An adapter's share of the settings, without the settings themselves."""
+
+    name: str
+    base_url: str
+    token: SecretStr
+    timeout_seconds: float
+    series: Mapping[str, str] = field(default_factory=dict)  # document kind -> series name; "*" for all others
+    options: Mapping[str, str] = field(default_factory=dict)  # the service's own, from [accounts.NAME.options]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """One document to be issued: the draft, its marker, and the issued originals that it refers to.
+
+    With `as_draft` nothing of legal effect comes into being; `finalise` is the id of such a draft to be made final.
+    """
+
+    draft: DocumentDraft
+    marker: str
+    originals: Mapping[DocumentKey, IssuedDocument] = field(default_factory=dict)
+    as_draft: bool = False
+    finalise: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A document whose answer was lost: every marker it was ever sent with, and where to look.
+
+    `newer_than` is the highest provider id known before the first attempt ("" if none), so that a search can stop.
+    """
+
+    draft: DocumentDraft
+    markers: frozenset[str]
+    customer_id: str
+    since: date
+    newer_than: str = ""
+
+
+class InvoicingService(Protocol):
+    """An adapter bound to one account."""
+
+    capabilities: Capabilities
+
+    async def issue(self, issue: Issue) -> IssuedDocument:
+        """Issue one document in one request.
+
+        Raises RefusedError, AccountBlockedError, NoEffectError, StaleReferenceError or UncertainError; anything that
+        is not known for certain is UncertainError. The caller compares the answer with the plan.
+        """
+
+    async def find(self, search: Search) -> tuple[IssuedDocument, ...]:
+        """All documents (drafts too) that carry one of the markers; raises NoEffectError where it cannot tell."""
+
+    async def read(self, provider_id: str) -> IssuedDocument:
+        """One document as the service has it now."""
+
+    async def annul(self, provider_id: str, reason: str) -> None:
+        """Cancel a document; RefusedError where the service no longer allows it. Doing it twice is no error."""
+
+    async def delete_draft(self, provider_id: str) -> None:
+        """Remove a draft, which has no legal effect."""
+
+    async def email(self, provider_id: str, address: str) -> None:
+        """Have the service mail the document. Each call mails again."""
+
+    async def check(self) -> tuple[Finding, ...]:
+        """What is right and wrong with the account: token, series, taxes, payment methods."""
+
+    async def close(self) -> None:
+        """Give connections back."""
+
+
+def load_service(provider: str) -> Callable[[AccountConfig, Gateway, Directory], InvoicingService]:
+    """The adapter class registered for a service; ValueError names the known ones."""
+    found = {point.name: point for point in entry_points(group="syncd.providers")}
+    if provider not in found:
+        raise ValueError(f"unknown provider {provider!r}; known: {', '.join(sorted(found))}")
+    adapter: Callable[[AccountConfig, Gateway, Directory], InvoicingService] = found[provider].load()
+    return adapter

@@ -1,0 +1,1 @@
+"""Emulators of the invoicing services; they share no code with the adapters."""

@@ -1,0 +1,1 @@
+"""Shop platforms: raw payloads in, domain orders out."""
