@@ -1,0 +1,196 @@
+"""To the cent: fiscal amounts from what was paid, and the form in which a service arrives at the same sum.
+
+Two calculations meet here. The *fiscal* amounts follow the law's own convention: gross is what was paid; per rate the
+base is gross / (1 + rate), rounded once, the tax is the rest, and the lines' nets add up to the base. The *expected*
+amounts are what the service's arithmetic will show for the unit prices that it is sent. Gross must be equal in both.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+
+from syncd.domain.capabilities import Arithmetic, Capabilities
+from syncd.domain.document import Amounts
+from syncd.domain.money import CENT, ZERO, cents
+
+HUNDRED = Decimal(100)
+ONE = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a document line must come to. `net` is given where the shop's nets are contractual, else None.
+
+    `list_price` (net, per unit) is set for a line that is given away: the price shown before its 100 % discount.
+    """
+
+    quantity: Decimal
+    gross: Decimal
+    rate: Decimal
+    exemption: str | None
+    net: Decimal | None = None
+    list_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What is sent for a line: net unit price before the discount in per cent."""
+
+    quantity: Decimal
+    unit_price: Decimal
+    discount: Decimal
+    rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Prices and manual rounding whose sum at the service is what was paid; `lines` and `totals` are its figures."""
+
+    prices: tuple[Price, ...]
+    rounding: Decimal
+    lines: tuple[Amounts, ...]
+    totals: Amounts
+
+
+def share(total: Decimal, weights: Sequence[Decimal]) -> list[Decimal]:
+    """Split cents in proportion; what is left over goes to the largest remainders, ties to the earlier one."""
+    whole = sum(weights, ZERO)
+    if whole == 0:
+        return [total if position == 0 else ZERO for position in range(len(weights))]
+    return _whole_cents([total * weight / whole for weight in weights], total)
+
+
+def fiscal_amounts(charges: Sequence[Charge]) -> list[Amounts]:
+    """Net, tax and gross of each line so that each rate's lines add up to its base."""
+    amounts: list[Amounts | None] = [None] * len(charges)
+    for rate, positions in _by_rate(charges).items():
+        grosses = [charges[position].gross for position in positions]
+        nets = _nets(rate, grosses, [charges[position].net for position in positions])
+        for position, gross, net in zip(positions, grosses, nets, strict=True):
+            amounts[position] = Amounts(net=net, tax=gross - net, gross=gross)
+    return [amount for amount in amounts if amount is not None]
+
+
+def natural_prices(charges: Iterable[Charge], *, decimals: int) -> tuple[Price, ...]:
+    """The unit prices that follow from what was paid, before any correction."""
+    exponent = ONE.scaleb(-decimals)
+    prices = []
+    for charge in charges:
+        if charge.list_price is not None:
+            price, discount = charge.list_price, HUNDRED
+        else:
+            net = charge.net if charge.net is not None else charge.gross / (ONE + charge.rate / HUNDRED)
+            price, discount = net / charge.quantity, ZERO
+        prices.append(Price(charge.quantity, price.quantize(exponent, ROUND_HALF_UP), discount, charge.rate))
+    return tuple(prices)
+
+
+def simulate(prices: Sequence[Price], arithmetic: Arithmetic) -> tuple[tuple[Amounts, ...], Amounts]:
+    """The amounts that a service with this arithmetic shows, before any manual rounding."""
+    lines = tuple(_line_amounts(price) for price in prices)
+    if arithmetic is Arithmetic.LINE:
+        net = sum((line.net for line in lines), ZERO)
+        tax = sum((line.tax for line in lines), ZERO)
+        return lines, Amounts(net=net, tax=tax, gross=net + tax)
+    net = tax = ZERO
+    exact: dict[Decimal, Decimal] = {}
+    for price in prices:
+        exact[price.rate] = exact.get(price.rate, ZERO) + _exact_net(price)
+    for rate, base in exact.items():
+        rounded = cents(base)
+        net += rounded
+        tax += cents((rounded if arithmetic is Arithmetic.BASE else base) * rate / HUNDRED)
+    return lines, Amounts(net=net, tax=tax, gross=net + tax)
+
+
+def fit(prices: tuple[Price, ...], paid: Decimal, *, arithmetic: Arithmetic, able: Capabilities) -> Form | None:
+    """The form whose gross at the service equals `paid`; None where no allowed form does.
+
+    The natural prices are taken if they fit, else the smallest manual rounding; only where that is not enough are
+    single lines moved by a cent of net.
+    """
+    lines, totals = simulate(prices, arithmetic)
+    missing = paid - totals.gross
+    if abs(missing) > able.rounding:
+        prices = _nudged(prices, paid, arithmetic=arithmetic, able=able)
+        lines, totals = simulate(prices, arithmetic)
+        missing = paid - totals.gross
+        if abs(missing) > able.rounding:
+            return None
+    totals = Amounts(net=totals.net, tax=totals.tax, gross=paid)
+    return Form(prices, missing, lines, totals)
+
+
+def nearest(prices: Sequence[Price], arithmetic: Arithmetic) -> Decimal:
+    """The gross that the service would show, for the message of a hold."""
+    return simulate(prices, arithmetic)[1].gross
+
+
+def _nudged(
+    prices: tuple[Price, ...], paid: Decimal, *, arithmetic: Arithmetic, able: Capabilities
+) -> tuple[Price, ...]:
+    """Move nets of single lines by a cent, largest first, while that brings the sum nearer to what was paid."""
+    moved = list(prices)
+    missing = paid - simulate(moved, arithmetic)[1].gross
+    order = sorted(range(len(moved)), key=lambda position: _exact_net(moved[position]), reverse=True)
+    for position in order:
+        if abs(missing) <= able.rounding:
+            break
+        price = moved[position]
+        if price.discount:
+            continue
+        net = cents(_exact_net(price)) + CENT.copy_sign(missing)
+        exponent = ONE.scaleb(-able.limits.price_decimals)
+        candidate = Price(
+            price.quantity, (net / price.quantity).quantize(exponent, ROUND_HALF_UP), price.discount, price.rate
+        )
+        if net <= 0 or cents(_exact_net(candidate)) != net:
+            continue
+        moved[position] = candidate
+        left = paid - simulate(moved, arithmetic)[1].gross
+        if abs(left) < abs(missing):
+            missing = left
+        else:
+            moved[position] = price
+    return tuple(moved)
+
+
+def _line_amounts(price: Price) -> Amounts:
+    net = cents(_exact_net(price))
+    tax = cents(net * price.rate / HUNDRED)
+    return Amounts(net=net, tax=tax, gross=net + tax)
+
+
+def _exact_net(price: Price) -> Decimal:
+    if price.discount:
+        return price.quantity * price.unit_price * (HUNDRED - price.discount) / HUNDRED
+    return price.quantity * price.unit_price
+
+
+def _by_rate(charges: Sequence[Charge]) -> dict[Decimal, list[int]]:
+    groups: dict[Decimal, list[int]] = {}
+    for position, charge in enumerate(charges):
+        groups.setdefault(charge.rate, []).append(position)
+    return groups
+
+
+def _nets(rate: Decimal, grosses: list[Decimal], given: list[Decimal | None]) -> list[Decimal]:
+    if rate == 0:
+        return grosses
+    contractual = [net for net in given if net is not None]
+    if len(contractual) == len(given):
+        return contractual
+    divisor = ONE + rate / HUNDRED
+    return _whole_cents([gross / divisor for gross in grosses], cents(sum(grosses, ZERO) / divisor))
+
+
+def _whole_cents(exact: list[Decimal], total: Decimal) -> list[Decimal]:
+    """Floor each figure to the cent and give the missing cents to the largest remainders."""
+    floors = [figure.quantize(CENT, ROUND_DOWN) for figure in exact]
+    missing = int((total - sum(floors, ZERO)) / CENT)
+    if missing:
+        step = CENT if missing > 0 else -CENT
+        ranked = sorted(range(len(exact)), key=lambda at: (exact[at] - floors[at]) * step, reverse=True)
+        for position in ranked[: abs(missing)]:
+            floors[position] += step
+    return floors

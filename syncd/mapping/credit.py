@@ -1,0 +1,216 @@
+"""Credit notes: what of a document is still open, and how a sum given back is taken from it.
+
+Value leads. A line on a credit note keeps article and price of the line that it corrects, and its quantity is what
+carries the value: the returned pieces where they come to the sum given back, else the share that does. So quantities
+and values of all credit notes together can never exceed the original, and the last one takes exactly what is left.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+
+from syncd.domain.document import Amounts, DocumentDraft, DocumentKey, DocumentKind, DraftLine, Reference
+from syncd.domain.money import ZERO, cents
+from syncd.domain.order import Order, Refund, RefundLine
+from syncd.mapping.amounts import Charge, Price, fiscal_amounts, fit, nearest, share
+from syncd.mapping.policy import Policy
+from syncd.mapping.refusal import Undecidable
+from syncd.mapping.sale import tax_totals, totals_of
+from syncd.mapping.texts import shorten
+
+QUANTITY_STEP = Decimal("0.0000000001")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLine:
+    """What is left of a line of the original; `position` is its place there."""
+
+    position: int
+    line: DraftLine
+    quantity: Decimal
+    net: Decimal
+    gross: Decimal
+
+
+def open_lines(sale: DocumentDraft, credits_: Iterable[DocumentDraft]) -> list[OpenLine]:
+    """The original's lines less what the credit notes take of each; lines given away for nothing are closed."""
+    left = [OpenLine(at, line, line.quantity, line.net, line.gross) for at, line in enumerate(sale.lines)]
+    for credit in credits_:
+        for line in credit.lines:
+            if line.original is not None:
+                was = left[line.original]
+                left[line.original] = replace(
+                    was,
+                    quantity=was.quantity - line.quantity,
+                    net=was.net - line.net,
+                    gross=was.gross - line.gross,
+                )
+    return [line for line in left if line.gross > 0]
+
+
+def open_gross(lines: Iterable[OpenLine]) -> Decimal:
+    return sum((line.gross for line in lines), ZERO)
+
+
+def credit_everything(
+    sale: DocumentDraft, left: Sequence[OpenLine], policy: Policy, *, part: str, reason: str, due_at: datetime
+) -> DocumentDraft:
+    """A credit note over all that is open; with nothing credited before, it mirrors the original to the last figure."""
+    taken = {line.position: line.gross for line in left}
+    return _credit_note(sale, left, taken, policy, part=part, reason=reason, due_at=due_at)
+
+
+def credit_refund(
+    order: Order, refund: Refund, sale: DocumentDraft, left: Sequence[OpenLine], policy: Policy
+) -> DocumentDraft:
+    """A credit note over the sum of one refund, on the lines that it names as far as it names them."""
+    total = open_gross(left)
+    if refund.amount > total:
+        raise Undecidable(
+            "refund_exceeds_invoice",
+            f"refund {refund.id} gives back {refund.amount}, but only {total} of the document is open",
+            fix="look whether a gift card, tip or second refund is in it; credit by hand what belongs to the invoice",
+        )
+    part, reason = f"refund-{refund.id}", refund.reason or f"Devolução da encomenda {order.number}"
+    if refund.amount == total:
+        return credit_everything(sale, left, policy, part=part, reason=reason, due_at=refund.created_at)
+    taken = _taken(refund, left)
+    return _credit_note(sale, left, taken, policy, part=part, reason=reason, due_at=refund.created_at, refund=refund)
+
+
+def _taken(refund: Refund, left: Sequence[OpenLine]) -> dict[int, Decimal]:
+    """Gross taken of each original line, by position; adds up to the refund's amount."""
+    taken: dict[int, Decimal] = {}
+    for named in refund.lines:
+        rest = named.gross
+        for line in (line for line in left if line.line.line_id == named.line_id):
+            piece = min(rest, line.gross - taken.get(line.position, ZERO))
+            if piece > 0:
+                taken[line.position] = taken.get(line.position, ZERO) + piece
+                rest -= piece
+    named_gross = sum(taken.values(), ZERO)
+    if named_gross > refund.amount:
+        positions = list(taken)
+        parts = share(refund.amount, [taken[position] for position in positions])
+        return {position: gross for position, gross in zip(positions, parts, strict=True) if gross}
+    if named_gross < refund.amount:
+        _spread(refund.amount - named_gross, left, taken)
+    return taken
+
+
+def _spread(amount: Decimal, left: Sequence[OpenLine], taken: dict[int, Decimal]) -> None:
+    """Take an amount that names no line over the rates in proportion to what is open, largest line of a rate first."""
+    free: dict[tuple[Decimal, str | None], list[tuple[Decimal, int]]] = {}
+    for line in left:
+        rest = line.gross - taken.get(line.position, ZERO)
+        if rest > 0:
+            free.setdefault((line.line.vat_rate, line.line.exemption), []).append((rest, line.position))
+    groups = list(free.values())
+    parts = share(amount, [sum((rest for rest, _ in group), ZERO) for group in groups])
+    for part, group in zip(parts, groups, strict=True):
+        missing = part
+        for rest, position in sorted(group, key=lambda entry: (-entry[0], entry[1])):
+            piece = min(missing, rest)
+            if piece > 0:
+                taken[position] = taken.get(position, ZERO) + piece
+                missing -= piece
+
+
+def _credit_note(
+    sale: DocumentDraft,
+    left: Sequence[OpenLine],
+    taken: dict[int, Decimal],
+    policy: Policy,
+    *,
+    part: str,
+    reason: str,
+    due_at: datetime,
+    refund: Refund | None = None,
+) -> DocumentDraft:
+    chosen = [line for line in left if taken.get(line.position)]
+    returned = {line.line_id: line for line in refund.lines} if refund else {}
+    prices = tuple(_price(line, taken[line.position], returned.get(line.line.line_id)) for line in chosen)
+    gross = sum(taken.values(), ZERO)
+    form = fit(prices, gross, arithmetic=policy.arithmetic, able=policy.capabilities)
+    if form is None:
+        raise Undecidable(
+            "no_exact_form",
+            f"the service would show {nearest(prices, policy.arithmetic)} where {gross} was given back",
+            fix="credit by hand and release the order",
+        )
+    amounts = _fiscal(chosen, taken)
+    lines = tuple(
+        replace(
+            line.line,
+            quantity=price.quantity,
+            unit_price=price.unit_price,
+            net=amount.net,
+            tax=amount.tax,
+            gross=amount.gross,
+            original=line.position,
+        )
+        for line, price, amount in zip(chosen, form.prices, amounts, strict=True)
+    )
+    limits = policy.capabilities.limits
+    return replace(
+        sale,
+        key=replace(sale.key, kind=DocumentKind.NC, part=part),
+        lines=lines,
+        taxes=tax_totals(lines),
+        totals=totals_of(lines),
+        expected_lines=form.lines,
+        expected=form.totals,
+        rounding=form.rounding,
+        references=(Reference(key=sale.key, amount=gross, reason=shorten(reason, limits.notes)),),
+        notes=shorten(reason, limits.notes),
+        due_at=due_at,
+    )
+
+
+def _price(line: OpenLine, gross: Decimal, returned: RefundLine | None) -> Price:
+    original = line.line
+    if gross == line.gross:
+        quantity = line.quantity
+    else:
+        worth = original.gross / original.quantity
+        pieces = returned.quantity if returned is not None else ZERO
+        if 0 < pieces < line.quantity and abs(pieces * worth - gross) <= Decimal("0.02"):
+            quantity = pieces
+        else:
+            quantity = min((gross / worth).quantize(QUANTITY_STEP, ROUND_DOWN), line.quantity)
+    return Price(quantity, original.unit_price, original.discount, original.vat_rate)
+
+
+def _fiscal(chosen: Sequence[OpenLine], taken: dict[int, Decimal]) -> list[Amounts]:
+    """A line that is emptied takes the base and tax still open; the rest is divided as on any document."""
+    closed = {line.position for line in chosen if taken[line.position] == line.gross}
+    charges = [
+        Charge(line.quantity, taken[line.position], line.line.vat_rate, line.line.exemption)
+        for line in chosen
+        if line.position not in closed
+    ]
+    divided = iter(fiscal_amounts(charges))
+    return [
+        Amounts(net=line.net, tax=line.gross - line.net, gross=line.gross) if line.position in closed else next(divided)
+        for line in chosen
+    ]
+
+
+def receipt(sale: DocumentDraft, open_amount: Decimal, payment: str, due_at: datetime) -> DocumentDraft:
+    """A receipt for what is open of an FT."""
+    amounts = Amounts(net=open_amount, tax=ZERO, gross=open_amount)
+    key: DocumentKey = replace(sale.key, kind=DocumentKind.RC, part="payment")
+    return replace(
+        sale,
+        key=key,
+        lines=(),
+        taxes=(),
+        totals=amounts,
+        expected_lines=(),
+        expected=amounts,
+        rounding=cents(ZERO),
+        payment=payment,
+        references=(Reference(key=sale.key, amount=open_amount),),
+        due_at=due_at,
+    )

@@ -1,0 +1,152 @@
+"""The document of a sale: FR, FS or FT."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from syncd.domain.customer import Customer, CustomerKind
+from syncd.domain.document import (
+    Amounts,
+    DocumentDraft,
+    DocumentKey,
+    DocumentKind,
+    DraftLine,
+    Nature,
+    TaxTotal,
+)
+from syncd.domain.money import ZERO
+from syncd.domain.order import Order, PaymentState
+from syncd.mapping.amounts import Charge, Form, fiscal_amounts, fit, natural_prices, nearest
+from syncd.mapping.articles import article_code, description, nature
+from syncd.mapping.charges import Position, charges_of
+from syncd.mapping.customers import customer_of
+from syncd.mapping.payments import payment_mechanism
+from syncd.mapping.policy import PaidDocument, Policy
+from syncd.mapping.refusal import Undecidable
+from syncd.mapping.taxes import place_of_supply, show
+from syncd.mapping.texts import shorten
+
+LISBON = ZoneInfo("Europe/Lisbon")
+AZORES = ZoneInfo("Atlantic/Azores")
+
+FS_LIMIT = Decimal(100)
+FS_RETAIL_LIMIT = Decimal(1000)
+
+SALE = "sale"
+
+
+def fiscal_day(order: Order, policy: Policy) -> date:
+    """The day on which tax became due, where the seller is."""
+    zone = AZORES if policy.ship_from == "PT-AC" else LISBON
+    return (order.paid_at or order.created_at).astimezone(zone).date()
+
+
+def sale_draft(order: Order, policy: Policy, accepted: frozenset[str]) -> DocumentDraft | None:
+    """What this order becomes, None where nothing of it is a supply; Undecidable where a person must decide."""
+    place = place_of_supply(order, policy, fiscal_day(order, policy), accepted)
+    positions = charges_of(order, policy, place, accepted)
+    if not any(position.charge.gross for position in positions):
+        return None
+    charges = [position.charge for position in positions]
+    gross = sum((charge.gross for charge in charges), ZERO)
+    customer = customer_of(order, policy, gross, accepted)
+    lines = draft_lines(positions, fiscal_amounts(charges), form := fitted(charges, gross, policy), policy)
+    kind = _kind(order, policy, customer, lines, home=place.region.startswith("PT"))
+    return DocumentDraft(
+        key=DocumentKey(policy.account, order.shop, order.id, kind, SALE),
+        customer=customer,
+        lines=lines,
+        taxes=tax_totals(lines),
+        totals=totals_of(lines),
+        expected_lines=form.lines,
+        expected=form.totals,
+        rounding=form.rounding,
+        region=place.region,
+        payment="" if kind is DocumentKind.FT else payment_mechanism(order, policy, accepted),
+        notes=shorten(f"Encomenda {order.number}", policy.capabilities.limits.notes),
+        due_at=order.paid_at or order.created_at,
+    )
+
+
+def fitted(charges: Sequence[Charge], gross: Decimal, policy: Policy) -> Form:
+    """The form in which the service arrives at `gross`; Undecidable names the nearest figure where there is none."""
+    prices = natural_prices(charges, decimals=policy.capabilities.limits.price_decimals)
+    form = fit(prices, gross, arithmetic=policy.arithmetic, able=policy.capabilities)
+    if form is None:
+        raise Undecidable(
+            "no_exact_form",
+            f"the service would show {nearest(prices, policy.arithmetic)} where {gross} was paid",
+            fix="invoice by hand and skip the order",
+        )
+    return form
+
+
+def draft_lines(
+    positions: Sequence[Position], amounts: Sequence[Amounts], form: Form, policy: Policy
+) -> tuple[DraftLine, ...]:
+    """Document lines; shipping that stands at several rates gets a code for each."""
+    codes = [article_code(position.line, policy) for position in positions]
+    rates: dict[tuple[str, str], set[Decimal]] = {}
+    for position, code in zip(positions, codes, strict=True):
+        rates.setdefault((position.line.id, code), set()).add(position.charge.rate)
+    return tuple(
+        DraftLine(
+            line_id=position.line.id,
+            code=code if len(rates[position.line.id, code]) == 1 else f"{code}-{show(position.charge.rate)}",
+            description=description(position.line, policy),
+            nature=nature(position.line),
+            quantity=price.quantity,
+            unit_price=price.unit_price,
+            discount=price.discount,
+            vat_rate=position.charge.rate,
+            exemption=position.charge.exemption,
+            net=amount.net,
+            tax=amount.tax,
+            gross=amount.gross,
+        )
+        for position, code, price, amount in zip(positions, codes, form.prices, amounts, strict=True)
+    )
+
+
+def tax_totals(lines: Iterable[DraftLine]) -> tuple[TaxTotal, ...]:
+    """Base and tax per rate and exemption, in the order of their first line."""
+    sums: dict[tuple[Decimal, str | None], tuple[Decimal, Decimal]] = {}
+    for line in lines:
+        base, tax = sums.get((line.vat_rate, line.exemption), (ZERO, ZERO))
+        sums[line.vat_rate, line.exemption] = base + line.net, tax + line.tax
+    return tuple(
+        TaxTotal(rate=rate, exemption=exemption, base=base, tax=tax) for (rate, exemption), (base, tax) in sums.items()
+    )
+
+
+def totals_of(lines: Iterable[DraftLine]) -> Amounts:
+    """Sums of the lines' fiscal amounts."""
+    net = tax = ZERO
+    for line in lines:
+        net += line.net
+        tax += line.tax
+    return Amounts(net=net, tax=tax, gross=net + tax)
+
+
+def _kind(order: Order, policy: Policy, customer: Customer, lines: Sequence[DraftLine], *, home: bool) -> DocumentKind:
+    if order.payment is not PaymentState.PAID or policy.paid_document is PaidDocument.FT_RC:
+        return DocumentKind.FT
+    if policy.paid_document is PaidDocument.FS and home and _simplified(policy, customer, lines):
+        return DocumentKind.FS
+    return DocumentKind.FR
+
+
+def _simplified(policy: Policy, customer: Customer, lines: Sequence[DraftLine]) -> bool:
+    """Whether the law and the service allow an FS; in doubt FR, which always is."""
+    if any(line.exemption for line in lines) and not policy.capabilities.exempt_simplified:
+        return False
+    if policy.regime == "art53":
+        return True
+    gross = totals_of(lines).gross
+    if gross <= FS_LIMIT:
+        return True
+    # Shipping is a service by its article: above 100 EUR a service may refuse it on an FS.
+    goods_only = all(line.nature is Nature.GOODS for line in lines)
+    consumer = customer.kind is not CustomerKind.COMPANY
+    return policy.retailer and consumer and goods_only and gross <= FS_RETAIL_LIMIT

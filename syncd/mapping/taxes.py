@@ -1,0 +1,214 @@
+"""Where a sale is taxed, which rates the law has there, and whether the shop charged one of them.
+
+The shop's own tax is followed where it is one of the rates in force at the place of supply; a document never takes a
+rate from a product's name. What the shop did not tax needs a reason in law, else the order waits for a person.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from syncd.domain.money import ZERO, cents
+from syncd.domain.order import Address, Order, OrderLine
+from syncd.mapping import tables
+from syncd.mapping.amounts import HUNDRED, ONE
+from syncd.mapping.policy import Policy, RatePolicy
+from syncd.mapping.refusal import Undecidable
+
+SHOW_TAX = "correct the tax settings of the shop, or"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place of supply: SAF-T region, the rates in force, and the exemption of what bears no VAT ("" if none may).
+
+    `exempt` says that nothing may bear VAT there. `rule` names the reason in words, for people.
+    """
+
+    region: str
+    day: date
+    rates: frozenset[Decimal]
+    exemption: str = ""
+    exempt: bool = False
+    rule: str
+
+
+def destination(order: Order) -> Address:
+    """Where the goods go; without an address, to the seller's own country."""
+    shipping = order.buyer.shipping
+    return shipping if shipping is not None and shipping.country else order.buyer.billing
+
+
+def place_of_supply(order: Order, policy: Policy, day: date, accepted: frozenset[str]) -> Place:
+    """Decide region and rates of an order's goods (fiscal rule: where transport starts, except OSS and exports)."""
+    to = destination(order)
+    country = to.country or "PT"
+    outside = _outside_territory(country, to.postcode)
+    home = Place(
+        region=policy.ship_from,
+        day=day,
+        rates=tables.portuguese_rates(policy.ship_from, day),
+        rule=f"goods start in {policy.ship_from}",
+    )
+    if policy.regime == "art53":
+        if outside:
+            raise Undecidable(
+                "art53_export",
+                f"a seller under the small-business exemption cannot export, but the goods go to {country}",
+                fix="ask the accountant; skip the order if it is invoiced elsewhere",
+            )
+        exempt = frozenset({ZERO})
+        return Place(
+            region=home.region, day=day, rates=exempt, exemption="M10", exempt=True, rule="small-business exemption"
+        )
+    if country == "PT":
+        return home
+    if outside:
+        return Place(
+            region=policy.ship_from,
+            day=day,
+            rates=frozenset({ZERO}),
+            exemption="M05",
+            exempt=True,
+            rule=f"export to {outside}",
+        )
+    if _untaxed(order):
+        return _intra_community(order, policy, day, accepted)
+    if policy.oss and not _is_business(order, country):
+        return Place(
+            region=country, day=day, rates=tables.eu_rates(country, day), rule=f"One Stop Shop, rates of {country}"
+        )
+    return home
+
+
+def charged_rates(line: OrderLine, place: Place) -> tuple[tuple[Decimal, Decimal], ...]:
+    """The rates that the shop charged on a line with the tax of each; empty if it charged none."""
+    found: list[tuple[Decimal, Decimal]] = []
+    for tax in line.taxes:
+        if tax.rate is None:
+            if tax.amount:
+                found.append((_nearest_rate(line, tax.amount, place), tax.amount))
+        elif tax.rate or not tax.amount:
+            found.append((tax.rate, tax.amount))
+    if not line.taxes and line.gross != line.net:
+        found.append((_nearest_rate(line, line.gross - line.net, place), line.gross - line.net))
+    return tuple(found)
+
+
+def lawful_rate(rate: Decimal, line: OrderLine, place: Place, policy: Policy, accepted: frozenset[str]) -> Decimal:
+    """The rate for the document where the shop charged `rate`."""
+    if rate in place.rates:
+        return rate
+    law = _same_class(rate, place)
+    if policy.on_rate_mismatch is RatePolicy.FOLLOW_LAW and law is not None:
+        return law
+    if policy.on_rate_mismatch is RatePolicy.FOLLOW_SHOP or "vat_rate_mismatch" in accepted:
+        return rate
+    if place.exempt:
+        raise Undecidable(
+            "export_with_tax",
+            f"{line.name!r}: the shop charged {show(rate)} % but no VAT is due ({place.rule})",
+            fix=f"{SHOW_TAX} refund the tax to the buyer and release the order",
+        )
+    due = f"{show(law)} %" if law is not None else " or ".join(f"{show(r)} %" for r in sorted(place.rates))
+    raise Undecidable(
+        "vat_rate_mismatch",
+        f"{line.name!r}: the shop charged {show(rate)} %, the law asks for {due} ({place.rule})",
+        fix=f"{SHOW_TAX} set on_rate_mismatch, or release the order to follow the shop",
+    )
+
+
+def check_tax(line: OrderLine, rate: Decimal, tax: Decimal, gross: Decimal) -> None:
+    """Hold where the tax that the shop charged is not what its rate gives, beyond rounding per unit."""
+    due = gross * rate / (HUNDRED + rate)
+    tolerance = Decimal("0.02") + Decimal("0.005") * min(abs(line.quantity), HUNDRED)
+    if abs(due - tax) > tolerance:
+        raise Undecidable(
+            "tax_contradiction",
+            f"{line.name!r}: {show(rate)} % inside {gross} would be {cents(due)}, the shop says {tax}",
+            fix="look at the order in the shop; if its tax is right there, skip it and invoice by hand",
+        )
+
+
+def tax_inside(gross: Decimal, rate: Decimal) -> Decimal:
+    """The exact tax contained in a gross amount."""
+    return gross * rate / (HUNDRED + rate)
+
+
+def show(rate: Decimal) -> str:
+    """A rate without needless zeros: 23, 5.5."""
+    return f"{rate.normalize():f}"
+
+
+def _outside_territory(country: str, postcode: str) -> str:
+    """The name of the place outside the EU VAT territory where the goods go, or ''."""
+    if country == "MC":
+        return ""
+    if country == "GB" and postcode.strip().upper().startswith("BT"):
+        raise Undecidable(
+            "northern_ireland",
+            "goods for Northern Ireland follow the EU's rules with the United Kingdom's rates",
+            fix="invoice this order by hand and skip it",
+        )
+    if not tables.is_member_state(country):
+        return country
+    compact = postcode.replace(" ", "")
+    for territory in tables.territories(country):
+        if territory.outside and territory.postcode.match(compact):
+            return territory.name
+    return ""
+
+
+def _untaxed(order: Order) -> bool:
+    return not any(tax.amount for line in order.lines for tax in line.taxes) and all(
+        line.gross == line.net for line in order.lines
+    )
+
+
+def _is_business(order: Order, country: str) -> bool:
+    return country != "PT" and bool(order.buyer.tax_id)
+
+
+def _intra_community(order: Order, policy: Policy, day: date, accepted: frozenset[str]) -> Place:
+    country = destination(order).country
+    if not order.buyer.tax_id:
+        raise Undecidable(
+            "untaxed_line",
+            f"the shop charged no VAT on a sale to {country}, and the buyer gave no VAT number",
+            fix=f"{SHOW_TAX} invoice by hand and skip the order",
+        )
+    if "vies_unconfirmed" not in accepted:
+        raise Undecidable(
+            "vies_unconfirmed",
+            f"no VAT was charged to {order.buyer.tax_id} in {country}: the number must be valid in VIES at the sale",
+            fix="check the number in VIES, keep the consultation number as the release's reason, and release the order",
+        )
+    return Place(
+        region=policy.ship_from,
+        day=day,
+        rates=frozenset({ZERO}),
+        exemption="M16",
+        exempt=True,
+        rule="intra-Community supply, number confirmed",
+    )
+
+
+def _nearest_rate(line: OrderLine, tax: Decimal, place: Place) -> Decimal:
+    """The one rate of the place that gives this tax within rounding; a shop that tells no rate leaves only this."""
+    fitting = [rate for rate in place.rates if abs(cents(line.net * rate / HUNDRED) - tax) <= Decimal("0.01")]
+    if len(fitting) == 1:
+        return fitting[0]
+    if line.net:
+        return cents(tax / line.net * HUNDRED)
+    return ONE
+
+
+def _same_class(rate: Decimal, place: Place) -> Decimal | None:
+    """The place's rate of the same class (normal, intermediate, reduced) as a rate of another Portuguese region."""
+    if len(place.rates) != 3:
+        return None
+    for region in tables.PORTUGAL:
+        ranked = sorted(tables.portuguese_rates(region, place.day))
+        if rate in ranked:
+            return sorted(place.rates)[ranked.index(rate)]
+    return None
