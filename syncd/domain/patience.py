@@ -1,0 +1,10 @@
+"""How long to wait before trying again."""
+
+from datetime import timedelta
+
+LONGEST_EXPONENT = 9
+
+
+def backoff(attempt: int, jitter: float = 1.0) -> timedelta:
+    """1, 2, 4 ... 512 seconds for attempt 1, 2, 3 ..., each times the jitter."""
+    return timedelta(seconds=2 ** min(max(attempt - 1, 0), LONGEST_EXPONENT) * jitter)

@@ -1,0 +1,150 @@
+"""Ask each shop on its schedule for what changed, and for single orders of which only a hint came.
+
+APScheduler only ticks. Who polls, and from where, stands in the ledger: a row per shop with a cursor and a lease, so
+that many replicas poll a shop once. A cursor is stored only when everything before it is durable.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from syncd.domain.errors import ShopError
+from syncd.domain.patience import backoff
+from syncd.intake.receive import Door, OverloadedError, incoming
+from syncd.metrics import Metrics
+from syncd.shops.port import Shop
+from syncd.store import orders, pollers
+from syncd.store.engine import Database, StoreUnavailableError
+
+log = structlog.get_logger()
+
+LEASE = timedelta(minutes=5)
+FETCH_SECONDS = 2
+FETCH_BATCH = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A shop that can be asked; `interval` zero means webhooks only, single orders are fetched all the same."""
+
+    name: str
+    account: str
+    shop: Shop
+    interval: timedelta
+
+
+class Pollers:
+    """Every shop's poller, and the fetcher of single orders."""
+
+    def __init__(
+        self, sources: Mapping[str, Source], database: Database, door: Door, metrics: Metrics, *, owner: str
+    ) -> None:
+        self._sources = sources
+        self._database = database
+        self._door = door
+        self._metrics = metrics
+        self._owner = owner
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tick until stopped, then let what is under way end."""
+        # Without these defaults a tick is dropped when the loop was busy, and missed ticks are made up one by one.
+        scheduler = AsyncIOScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        now = datetime.now(UTC)
+        for source in self._sources.values():
+            if source.interval and source.shop.can_ask:
+                scheduler.add_job(
+                    self._owned,
+                    "interval",
+                    seconds=source.interval.total_seconds(),
+                    args=[self.poll, source],
+                    id=f"poll:{source.name}",
+                    next_run_time=now,
+                )
+        scheduler.add_job(
+            self._owned, "interval", seconds=FETCH_SECONDS, args=[self.fetch], id="fetch", next_run_time=now
+        )
+        scheduler.start()
+        await stop.wait()
+        # shutdown() cancels running coroutines, so they are awaited first.
+        scheduler.pause()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        scheduler.shutdown(wait=False)
+
+    async def poll(self, source: Source) -> None:
+        """One pass over a shop, if it is due and nobody else has it."""
+        now = datetime.now(UTC)
+        turn = await pollers.claim(self._database, f"poll:{source.name}", owner=self._owner, now=now, lease=LEASE)
+        if turn is None:
+            return
+        cursor, error, taken = turn.cursor, "", 0
+        try:
+            async for page in source.shop.changes(turn.cursor):
+                taken += await self._door.put_all(
+                    [incoming(source.name, source.account, fact, source="poll") for fact in page.facts]
+                )
+                cursor = page.cursor
+        except (ShopError, OverloadedError) as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        self._metrics.polls.labels(source.name, "failed" if error else "ok").inc()
+        kept = await pollers.finish(
+            self._database,
+            turn,
+            cursor=cursor,
+            next_at=now + source.interval,
+            now=datetime.now(UTC),
+            error=error,
+        )
+        if error:
+            log.warning("poll.failed", shop=source.name, error=error)
+        elif taken or not kept:
+            log.info("poll.done", shop=source.name, new=taken, lease_kept=kept)
+
+    async def fetch(self) -> None:
+        """Ask for the orders of which only a hint came."""
+        async with self._database.read() as connection:
+            due = await orders.fetch_due(connection, datetime.now(UTC), FETCH_BATCH)
+        for wanted in due:
+            source = self._sources.get(wanted.shop)
+            if source is None or not source.shop.can_ask:
+                await self._give_up(wanted.shop, wanted.order_id)
+                continue
+            try:
+                facts = await source.shop.fetch(wanted.order_id)
+                await self._door.put_all(
+                    [incoming(source.name, source.account, fact, source="fetch") for fact in facts]
+                )
+            except (ShopError, OverloadedError) as failure:
+                retry_at = datetime.now(UTC) + backoff(wanted.tries + 2, 1.0)
+                log.warning("fetch.failed", shop=wanted.shop, order=wanted.order_id, error=str(failure))
+                async with self._database.write() as connection:
+                    await orders.fetch_failed(connection, wanted.shop, wanted.order_id, retry_at=retry_at)
+            else:
+                async with self._database.write() as connection:
+                    await orders.fetched(connection, wanted.shop, wanted.order_id)
+
+    async def _give_up(self, shop: str, order_id: str) -> None:
+        """Nobody can be asked: plan with what is known, which holds the order if that is nothing."""
+        async with self._database.write() as connection:
+            await orders.fetched(connection, shop, order_id)
+            await orders.replan(connection, shop, order_id)
+
+    async def _owned(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Run a job as a task that is awaited on the way down and whose failure is heard."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            await work(*arguments)
+        except StoreUnavailableError as error:
+            log.warning("poll.store_unavailable", error=str(error))
+        except Exception:
+            log.exception("poll.crashed")  # the scheduler would swallow it; the next tick tries again
+        finally:
+            self._running.discard(task)
