@@ -103,16 +103,18 @@ def simulate(prices: Sequence[Price], arithmetic: Arithmetic) -> tuple[tuple[Amo
     return lines, Amounts(net=net, tax=tax, gross=net + tax)
 
 
-def fit(prices: tuple[Price, ...], paid: Decimal, *, arithmetic: Arithmetic, able: Capabilities) -> Form | None:
+def fit(
+    prices: tuple[Price, ...], paid: Decimal, *, arithmetic: Arithmetic, able: Capabilities, dearer: bool = True
+) -> Form | None:
     """The form whose gross at the service equals `paid`; None where no allowed form does.
 
     The natural prices are taken if they fit, else the smallest manual rounding; only where that is not enough are
-    single lines moved by a cent of net.
+    single lines moved by a cent of net. Without `dearer` no price may rise: a credit note never exceeds its original.
     """
     lines, totals = simulate(prices, arithmetic)
     missing = paid - totals.gross
     if abs(missing) > able.rounding:
-        prices = _nudged(prices, paid, arithmetic=arithmetic, able=able)
+        prices = _nudged(prices, paid, arithmetic=arithmetic, able=able, dearer=dearer)
         lines, totals = simulate(prices, arithmetic)
         missing = paid - totals.gross
         if abs(missing) > able.rounding:
@@ -127,7 +129,7 @@ def nearest(prices: Sequence[Price], arithmetic: Arithmetic) -> Decimal:
 
 
 def _nudged(
-    prices: tuple[Price, ...], paid: Decimal, *, arithmetic: Arithmetic, able: Capabilities
+    prices: tuple[Price, ...], paid: Decimal, *, arithmetic: Arithmetic, able: Capabilities, dearer: bool
 ) -> tuple[Price, ...]:
     """Move nets of single lines by a cent, largest first, while that brings the sum nearer to what was paid."""
     moved = list(prices)
@@ -144,7 +146,8 @@ def _nudged(
         candidate = Price(
             price.quantity, (net / price.quantity).quantize(exponent, ROUND_HALF_UP), price.discount, price.rate
         )
-        if net <= 0 or cents(_exact_net(candidate)) != net:
+        too_dear = candidate.unit_price > price.unit_price and not dearer
+        if net <= 0 or cents(_exact_net(candidate)) != net or too_dear:
             continue
         moved[position] = candidate
         left = paid - simulate(moved, arithmetic)[1].gross

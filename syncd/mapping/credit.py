@@ -34,7 +34,7 @@ class OpenLine:
 
 
 def open_lines(sale: DocumentDraft, credits_: Iterable[DocumentDraft]) -> list[OpenLine]:
-    """The original's lines less what the credit notes take of each; lines given away for nothing are closed."""
+    """The original's lines less what the credit notes take of each; closed ones stay in, with nothing left."""
     left = [OpenLine(at, line, line.quantity, line.net, line.gross) for at, line in enumerate(sale.lines)]
     for credit in credits_:
         for line in credit.lines:
@@ -46,7 +46,7 @@ def open_lines(sale: DocumentDraft, credits_: Iterable[DocumentDraft]) -> list[O
                     net=was.net - line.net,
                     gross=was.gross - line.gross,
                 )
-    return [line for line in left if line.gross > 0]
+    return left
 
 
 def open_gross(lines: Iterable[OpenLine]) -> Decimal:
@@ -57,7 +57,7 @@ def credit_everything(
     sale: DocumentDraft, left: Sequence[OpenLine], policy: Policy, *, part: str, reason: str, due_at: datetime
 ) -> DocumentDraft:
     """A credit note over all that is open; with nothing credited before, it mirrors the original to the last figure."""
-    taken = {line.position: line.gross for line in left}
+    taken = {line.position: line.gross for line in left if line.gross > 0}
     return _credit_note(sale, left, taken, policy, part=part, reason=reason, due_at=due_at)
 
 
@@ -132,14 +132,14 @@ def _credit_note(
     returned = {line.line_id: line for line in refund.lines} if refund else {}
     prices = tuple(_price(line, taken[line.position], returned.get(line.line.line_id)) for line in chosen)
     gross = sum(taken.values(), ZERO)
-    form = fit(prices, gross, arithmetic=policy.arithmetic, able=policy.capabilities)
+    form = fit(prices, gross, arithmetic=policy.arithmetic, able=policy.capabilities, dearer=False)
     if form is None:
         raise Undecidable(
             "no_exact_form",
             f"the service would show {nearest(prices, policy.arithmetic)} where {gross} was given back",
             fix="credit by hand and release the order",
         )
-    amounts = _fiscal(chosen, taken)
+    amounts = _fiscal(chosen, left, taken)
     lines = tuple(
         replace(
             line.line,
@@ -182,19 +182,19 @@ def _price(line: OpenLine, gross: Decimal, returned: RefundLine | None) -> Price
     return Price(quantity, original.unit_price, original.discount, original.vat_rate)
 
 
-def _fiscal(chosen: Sequence[OpenLine], taken: dict[int, Decimal]) -> list[Amounts]:
-    """A line that is emptied takes the base and tax still open; the rest is divided as on any document."""
-    closed = {line.position for line in chosen if taken[line.position] == line.gross}
-    charges = [
-        Charge(line.quantity, taken[line.position], line.line.vat_rate, line.line.exemption)
-        for line in chosen
-        if line.position not in closed
-    ]
-    divided = iter(fiscal_amounts(charges))
-    return [
-        Amounts(net=line.net, tax=line.gross - line.net, gross=line.gross) if line.position in closed else next(divided)
-        for line in chosen
-    ]
+def _fiscal(chosen: Sequence[OpenLine], left: Sequence[OpenLine], taken: dict[int, Decimal]) -> list[Amounts]:
+    """As on any document, but what empties a rate takes the base and tax that are still open."""
+    amounts = fiscal_amounts(
+        [Charge(line.quantity, taken[line.position], line.line.vat_rate, line.line.exemption) for line in chosen]
+    )
+    for rate in {line.line.vat_rate for line in chosen}:
+        of_rate = [line for line in left if line.line.vat_rate == rate]
+        if all(line.gross == taken.get(line.position, ZERO) for line in of_rate):
+            base = sum((line.net for line in of_rate), ZERO)
+            at = [index for index, line in enumerate(chosen) if line.line.vat_rate == rate]
+            for index, net in zip(at, share(base, [amounts[index].gross for index in at]), strict=True):
+                amounts[index] = Amounts(net=net, tax=amounts[index].gross - net, gross=amounts[index].gross)
+    return amounts
 
 
 def receipt(sale: DocumentDraft, open_amount: Decimal, payment: str, due_at: datetime) -> DocumentDraft:

@@ -185,7 +185,7 @@ def _credit_note(
     accepted: frozenset[str],
 ) -> DocumentDraft | None:
     """The credit note for one cause; None where nothing is open any more or nothing of it concerns the document."""
-    if not left:
+    if not open_gross(left):
         return None
     if cause is None:
         when = order.cancelled_at or order.updated_at
