@@ -1,1 +1,240 @@
-"""Builds everything."""
+"""Builds everything, runs the roles, and drains them."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Coroutine, Iterable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+from aiohttp import web
+
+from syncd.dispatch.dispatcher import Account, Dispatcher
+from syncd.dispatch.gateway import AccountGateway
+from syncd.dispatch.reconciler import Desk, Reconciler
+from syncd.dispatch.throttle import Budget
+from syncd.domain.capabilities import Arithmetic, Capabilities
+from syncd.intake.pollers import Pollers, Source
+from syncd.intake.receive import Door
+from syncd.intake.webhooks import Counter, Webhooks
+from syncd.mapping.policy import GiftCards, NonSupply, PaidDocument, Policy, RatePolicy, ZeroTotal
+from syncd.mapping.tables import SAFT_REGION
+from syncd.metrics import Metrics
+from syncd.notify import Notifier
+from syncd.providers.port import InvoicingService, load_service
+from syncd.settings import Settings
+from syncd.shops.port import Shop, load_shop
+from syncd.store import engine
+from syncd.store.engine import Database
+from syncd.store.references import LedgerDirectory
+from syncd.web.health import Health, Readiness
+
+log = structlog.get_logger()
+
+ROLES = ("receiver", "poller", "dispatcher", "web")
+GRACE_SECONDS = 45.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything one process is made of."""
+
+    settings: Settings
+    database: Database
+    metrics: Metrics
+    shops: dict[str, Shop] = field(default_factory=dict)
+    services: dict[str, InvoicingService] = field(default_factory=dict)
+    gateways: dict[str, AccountGateway] = field(default_factory=dict)
+    budgets: dict[str, Budget] = field(default_factory=dict)
+
+
+async def open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
+    """Open the database and every adapter; the stack closes them again."""
+    database = Database.open(settings.database.url)
+    stack.push_async_callback(database.close)
+    parts = Parts(settings, database, Metrics())
+    for name, shop in settings.shops.items():
+        parts.shops[name] = load_shop(shop.platform)(settings.shop_config(name))
+        stack.push_async_callback(parts.shops[name].close)
+    for name, account in settings.accounts.items():
+        budget = parts.budgets[name] = Budget(account.rate_limit)
+        gateway = parts.gateways[name] = AccountGateway(name, database, budget, parts.metrics)
+        directory = LedgerDirectory(database, name)
+        parts.services[name] = load_service(account.provider)(settings.account_config(name), gateway, directory)
+        stack.push_async_callback(parts.services[name].close)
+    return parts
+
+
+def policy_of(settings: Settings, name: str, able: Capabilities, shop: Shop) -> Policy:
+    """A shop's settings and its account's, as the planner wants them."""
+    own = settings.shops[name]
+    fiscal = settings.accounts[own.account].fiscal
+    return Policy(
+        account=own.account,
+        capabilities=able,
+        arithmetic=able.arithmetic if fiscal.arithmetic == "auto" else Arithmetic(fiscal.arithmetic),
+        ship_from=SAFT_REGION[fiscal.ship_from],
+        regime=fiscal.regime,
+        oss=fiscal.oss,
+        retailer=fiscal.retailer,
+        paid_document=PaidDocument(fiscal.paid_document),
+        unpaid_document=fiscal.unpaid_document == "FT",
+        issue_on=frozenset(own.issue_on or shop.default_issue_on),
+        start_after=own.start_after,
+        payments=own.payments,
+        unknown_payment=own.unknown_payment,
+        articles=own.articles,
+        shipping_code=own.shipping_code,
+        shipping_follows_goods=own.shipping_vat == "follow_goods",
+        fee_code=own.fee_code,
+        on_rate_mismatch=RatePolicy(own.on_rate_mismatch),
+        hold_invalid_nif=own.invalid_nif == "hold",
+        gift_cards=GiftCards(own.gift_cards),
+        non_supply=NonSupply(own.non_supply),
+        zero_total=ZeroTotal(own.zero_total),
+    )
+
+
+class Daemon:
+    """`syncd run`: the chosen roles over one database, until told to stop."""
+
+    def __init__(self, settings: Settings, roles: Iterable[str] = ROLES) -> None:
+        self._settings = settings
+        self._roles = frozenset(roles)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.port = 0
+        self.started = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Start, say so, work until `stop`, then drain: no new requests, the one in flight ends, everything closes."""
+        async with AsyncExitStack() as stack:
+            parts = await open_parts(self._settings, stack)
+            if self._settings.database.upgrade_on_start:
+                await engine.upgrade(self._settings.database.url)
+            arrived, halt = asyncio.Event(), asyncio.Event()
+            door = Door(parts.database, parts.metrics, arrived=arrived)
+            self._start("door", door.run())
+            if "dispatcher" in self._roles:
+                await self._start_dispatchers(parts, arrived, halt)
+            if "poller" in self._roles:
+                self._start("poller", self._pollers(parts, door, arrived).run(halt))
+            runner = await self._serve(parts, door)
+            notifier = Notifier.from_environ(os.environ, pid=os.getpid())
+            self._start("watchdog", _watchdog(notifier))
+            notifier.ready()
+            self.started.set()
+            log.info("syncd.ready", port=self.port, roles=sorted(self._roles))
+            await self._watch(stop)
+            notifier.stopping()
+            log.info("syncd.draining")
+            await runner.cleanup()
+            halt.set()
+            await self._drain()
+        log.info("syncd.stopped")
+
+    async def _start_dispatchers(self, parts: Parts, arrived: asyncio.Event, halt: asyncio.Event) -> None:
+        wakes = {name: asyncio.Event() for name in parts.services}
+        desks = {
+            name: Desk(
+                shop=shop, policy=policy_of(self._settings, name, self._service_of(parts, name).capabilities, shop)
+            )
+            for name, shop in parts.shops.items()
+        }
+        reconciler = Reconciler(parts.database, desks, work=arrived, planned=lambda account: wakes[account].set())
+        self._start("reconciler", reconciler.run(halt))
+        for name, service in parts.services.items():
+            await parts.gateways[name].recover_budget()
+            account = Account(
+                name=name, service=service, settle=timedelta(seconds=self._settings.accounts[name].settle_seconds)
+            )
+            dispatcher = Dispatcher(account, parts.database, parts.metrics, work=wakes[name])
+            self._start(f"dispatcher:{name}", dispatcher.run(halt))
+
+    def _service_of(self, parts: Parts, shop: str) -> InvoicingService:
+        return parts.services[self._settings.shops[shop].account]
+
+    def _pollers(self, parts: Parts, door: Door, arrived: asyncio.Event) -> Pollers:
+        sources = {
+            name: Source(
+                name=name,
+                account=shop.account,
+                shop=parts.shops[name],
+                interval=timedelta(seconds=shop.poll_interval),
+            )
+            for name, shop in self._settings.shops.items()
+        }
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        return Pollers(sources, parts.database, door, parts.metrics, owner=owner, arrived=arrived)
+
+    async def _serve(self, parts: Parts, door: Door) -> web.AppRunner:
+        http = self._settings.http
+        application = web.Application(client_max_size=http.max_body_bytes)
+        application.add_routes(Health(parts.database, parts.metrics, Readiness(roles=self._running)).routes())
+        if "receiver" in self._roles:
+            counters = {
+                name: Counter(shop=shop, account=self._settings.shops[name].account)
+                for name, shop in parts.shops.items()
+            }
+            application.add_routes(Webhooks(counters, door, parts.metrics).routes())
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, http.host, http.port)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        return runner
+
+    def _start(self, name: str, work: Coroutine[None, None, None]) -> None:
+        self._tasks[name] = asyncio.create_task(work, name=name)
+
+    def _running(self) -> dict[str, bool]:
+        return {name: not task.done() for name, task in self._tasks.items() if name != "watchdog"}
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """Until told to stop; a role that dies takes the process down with it, so that its supervisor restarts it."""
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        working = {task for name, task in self._tasks.items() if name != "watchdog"}
+        done, _ = await asyncio.wait({stopping, *working}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in done - {stopping}:
+            error = task.exception()
+            log.error("role.died", role=task.get_name(), error=repr(error))
+            raise RoleDiedError(task.get_name()) from error
+
+    async def _drain(self) -> None:
+        """Roles end by themselves; the door and the watchdog are endless and are cancelled last."""
+        ending = [task for name, task in self._tasks.items() if name not in {"door", "watchdog"}]
+        if ending:
+            _, late = await asyncio.wait(ending, timeout=GRACE_SECONDS)
+            for task in late:
+                log.error("role.did_not_end", role=task.get_name())
+                task.cancel()
+        for name in ("door", "watchdog"):
+            self._tasks[name].cancel()
+            with suppress(asyncio.CancelledError):
+                await self._tasks[name]
+
+
+async def _watchdog(notifier: Notifier) -> None:
+    """Tell the supervisor that the loop still turns; it turns no more if this is late."""
+    while notifier.watchdog_seconds is not None:
+        notifier.alive()
+        await asyncio.sleep(notifier.watchdog_seconds)
+
+
+class RoleDiedError(RuntimeError):
+    """A role ended although nobody asked it to."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(f"{role} ended unexpectedly; see the log entry role.died")
+
+
+async def run_until_signalled(settings: Settings, roles: Iterable[str]) -> None:
+    """`Daemon.run` with SIGTERM and SIGINT as its stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await Daemon(settings, roles).run(stop)

@@ -37,8 +37,8 @@ log = structlog.get_logger()
 
 IDLE_SECONDS = 1.0
 PAUSE_CHECK_SECONDS = 60.0
-SHAPES = "shape"
-PROVEN, BLOCKED = "proven", "blocked"
+# Kinds of references: document shapes that the service was seen to add up as planned, and those that it did not.
+PROVEN, BLOCKED = "proven_shape", "blocked_shape"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,10 +150,9 @@ class Dispatcher:
         final = Issue(draft=claimed.draft, marker=claimed.marker, originals=originals)
         if not (self._service.capabilities.drafts and claimed.draft.lines):
             return await self._service.issue(final)
-        proof = (await self._directory.get(SHAPES, (shape,))).get(shape)
-        if proof == PROVEN:
+        if await self._directory.get(PROVEN, (shape,)):
             return await self._service.issue(final)
-        if proof == BLOCKED:
+        if await self._directory.get(BLOCKED, (shape,)):
             raise RefusedError(
                 f"an earlier document of this shape ({shape}) did not add up at the service",
                 code="shape_blocked",
@@ -185,8 +184,8 @@ class Dispatcher:
 
     async def _remember(self, shape: str, proof: str) -> None:
         async with self._database.write() as connection:
-            await references.put_many(connection, self._account.name, SHAPES, {shape: proof})
-        self._directory.invalidate(SHAPES)
+            await references.put_many(connection, self._account.name, proof, {shape: datetime.now(UTC).isoformat()})
+        self._directory.invalidate(proof)
 
     async def _settle(self, claimed: Claimed) -> None:
         with self._on_behalf(claimed):

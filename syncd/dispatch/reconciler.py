@@ -19,7 +19,7 @@ from syncd.mapping.policy import Policy
 from syncd.shops.port import Shop
 from syncd.store import documents, orders, trail
 from syncd.store.engine import Database, StoreUnavailableError
-from syncd.store.tables import OrderRow
+from syncd.store.orders import OrderRow
 
 log = structlog.get_logger()
 
@@ -90,11 +90,13 @@ class Reconciler:
         stale = [d.key for d in known if d.state in UNSENT and str(d.key) not in wanted]
         await documents.withdraw(connection, stale, now=now)
         await documents.put(connection, made.documents, lane=row.lane, now=now)
-        state = OrderState.SKIPPED if decision.get("action") == "skip" else None
+        state = OrderState.SKIPPED if decision.get("action") == "skip" else OrderState.PENDING
         hold = made.holds[0] if made.holds else None
         await orders.planned(
             connection, row, state=state, number=order.number if order else row.number, hold=hold, now=now
         )
+        if any(hold.code == "refund_details_missing" for hold in made.holds) and self._desks[row.shop].shop.can_ask:
+            await orders.ask(connection, row.shop, row.order_id, now=now)
         await orders.refresh_state(connection, row.shop, row.order_id)
         if made.documents or made.holds or stale:
             await trail.write(

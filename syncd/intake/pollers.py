@@ -19,6 +19,7 @@ from syncd.metrics import Metrics
 from syncd.shops.port import Shop
 from syncd.store import orders, pollers
 from syncd.store.engine import Database, StoreUnavailableError
+from syncd.store.orders import FetchDue
 
 log = structlog.get_logger()
 
@@ -41,13 +42,14 @@ class Pollers:
     """Every shop's poller, and the fetcher of single orders."""
 
     def __init__(
-        self, sources: Mapping[str, Source], database: Database, door: Door, metrics: Metrics, *, owner: str
+        self, sources: Mapping[str, Source], database: Database, door: Door, metrics: Metrics, *, owner: str, arrived: asyncio.Event
     ) -> None:
         self._sources = sources
         self._database = database
         self._door = door
         self._metrics = metrics
         self._owner = owner
+        self._arrived = arrived
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -113,7 +115,7 @@ class Pollers:
         for wanted in due:
             source = self._sources.get(wanted.shop)
             if source is None or not source.shop.can_ask:
-                await self._give_up(wanted.shop, wanted.order_id)
+                await self._give_up(wanted)
                 continue
             try:
                 facts = await source.shop.fetch(wanted.order_id)
@@ -124,16 +126,17 @@ class Pollers:
                 retry_at = datetime.now(UTC) + backoff(wanted.tries + 2, 1.0)
                 log.warning("fetch.failed", shop=wanted.shop, order=wanted.order_id, error=str(failure))
                 async with self._database.write() as connection:
-                    await orders.fetch_failed(connection, wanted.shop, wanted.order_id, retry_at=retry_at)
+                    await orders.fetch_failed(connection, wanted, retry_at)
             else:
                 async with self._database.write() as connection:
-                    await orders.fetched(connection, wanted.shop, wanted.order_id)
+                    await orders.fetched(connection, wanted)
 
-    async def _give_up(self, shop: str, order_id: str) -> None:
+    async def _give_up(self, wanted: FetchDue) -> None:
         """Nobody can be asked: plan with what is known, which holds the order if that is nothing."""
         async with self._database.write() as connection:
-            await orders.fetched(connection, shop, order_id)
-            await orders.replan(connection, shop, order_id)
+            await orders.fetched(connection, wanted)
+            await orders.replan(connection, wanted.shop, wanted.order_id)
+        self._arrived.set()
 
     async def _owned(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Run a job as a task that is awaited on the way down and whose failure is heard."""

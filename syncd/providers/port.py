@@ -147,3 +147,9 @@ def load_service(provider: str) -> Callable[[AccountConfig, Gateway, Directory],
         raise ValueError(f"unknown provider {provider!r}; known: {', '.join(sorted(found))}")
     adapter: Callable[[AccountConfig, Gateway, Directory], InvoicingService] = found[provider].load()
     return adapter
+
+
+def capabilities_of(provider: str) -> Capabilities:
+    """What a service can do, without talking to it: adapters declare it on their class."""
+    adapter: type[InvoicingService] = load_service(provider)  # type: ignore[assignment]
+    return adapter.capabilities

@@ -1,0 +1,234 @@
+"""Runs the demonstration: sandbox, daemon, signed webhooks over HTTP, and a table of what came of them."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import secrets
+import tempfile
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from syncd import logs
+from syncd.app import ROLES, Daemon
+from syncd.sandbox.server import Sandbox
+from syncd.settings import Settings, load
+from syncd.store import attempts
+from syncd.store.engine import Database
+from syncd.terminal import styled
+from syncd.web.ledger import list_orders
+
+SHOPS = {"woocommerce": "loja", "shopify": "montra"}
+PATIENCE_SECONDS = 120
+
+SETTINGS = """
+[database]
+url = "sqlite+aiosqlite:///{folder}/syncd.db"
+[http]
+port = 0
+[accounts.main]
+provider = "billpt"
+base_url = "{service}"
+token = "{token}"
+[shops.loja]
+platform = "woocommerce"
+account = "main"
+url = "https://loja.example"
+webhook_secret = "{secret}"
+[shops.montra]
+platform = "shopify"
+account = "main"
+url = "https://montra.myshopify.com"
+webhook_secret = "{secret}"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One webhook as a shop sends it."""
+
+    platform: str
+    topic: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The deliveries of one order, and what they tell in words."""
+
+    title: str
+    order_id: str
+    deliveries: tuple[Delivery, ...]
+
+
+def stories(count: int) -> list[Story]:
+    """The bundled orders; from their number on, copies with other order ids."""
+    bundled = [
+        orjson.loads(entry.read_bytes())
+        for entry in sorted(files("syncd.demo").joinpath("orders").iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".json")
+    ]
+    return [_story(bundled[number % len(bundled)], number // len(bundled)) for number in range(count)]
+
+
+def _story(told: dict[str, Any], copy: int) -> Story:
+    deliveries = []
+    order_id = ""
+    for delivery in told["deliveries"]:
+        body = orjson.loads(delivery["body"])
+        key = "order_id" if delivery["topic"].startswith("refunds/") else "id"
+        raw = delivery["body"].encode()
+        if copy:
+            body[key] = int(f"{body[key]}{copy:03}")
+            raw = orjson.dumps(body)
+        order_id = order_id or str(body[key])
+        deliveries.append(Delivery(told["platform"], delivery["topic"], raw))
+    return Story(told["title"], order_id, tuple(deliveries))
+
+
+async def show(count: int, *, serve: bool) -> int:
+    """Run it all; 0 if every order ended as it should: issued, held with a reason, or nothing due."""
+    console = Console(highlight=False)
+    logs.configure("warning", "console")
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncd-demo-"))
+        sandbox = await stack.enter_async_context(Sandbox("billpt", port=0))
+        secret = secrets.token_hex(16)
+        stop = asyncio.Event()
+        settings = _settings(folder, sandbox, secret)
+        daemon = Daemon(settings, ROLES)
+        running = asyncio.create_task(daemon.run(stop), name="daemon")
+        await asyncio.wait({running, asyncio.create_task(daemon.started.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        database = Database.open(settings.database.url)
+        stack.push_async_callback(database.close)
+        console.print(
+            f"Bill.pt sandbox at {sandbox.url}, syncd at http://127.0.0.1:{daemon.port}, ledger in {folder}\n"
+        )
+        started = time.monotonic()
+        told = stories(count)
+        answers = await _send(told, f"http://127.0.0.1:{daemon.port}", secret)
+        await _wait(database, len(told), console)
+        found = {(entry["shop"], entry["order_id"]): entry async for entry in list_orders(database)}
+        _print_table(console, told, found)
+        async with database.read() as connection:
+            purposes = await attempts.per_purpose(connection, "main")
+        _print_summary(console, found, answers, purposes, time.monotonic() - started)
+        if serve:
+            console.print(
+                f"\nStill running: http://127.0.0.1:{daemon.port}/metrics and /readyz; sandbox {sandbox.url}. "
+                "Ctrl-C ends it."
+            )
+            await running
+        stop.set()
+        await running
+    return 0 if all(entry["state"] in {"issued", "held", "pending"} for entry in found.values()) else 1
+
+
+def _settings(folder: str, sandbox: Sandbox, secret: str) -> Settings:
+    """A settings file as anybody would write it, read as any other."""
+    path = Path(folder, "syncd.toml")
+    filled = SETTINGS.format(folder=folder, service=sandbox.url, token=sandbox.token, secret=secret)
+    path.write_text(filled, "utf-8")
+    return load(path, {})
+
+
+async def _send(told: list[Story], address: str, secret: str) -> Counter[int]:
+    """Every delivery as a signed webhook over HTTP, a shop's deliveries in their order."""
+    answers: Counter[int] = Counter()
+    async with aiohttp.ClientSession() as session:
+        for story in told:
+            for delivery in story.deliveries:
+                url = f"{address}/webhooks/{SHOPS[delivery.platform]}"
+                async with session.post(url, data=delivery.body, headers=_headers(delivery, secret)) as answer:
+                    answers[answer.status] += 1
+    return answers
+
+
+def _headers(delivery: Delivery, secret: str) -> dict[str, str]:
+    signature = base64.b64encode(hmac.digest(secret.encode(), delivery.body, hashlib.sha256)).decode()
+    if delivery.platform == "shopify":
+        names = {"X-Shopify-Topic": delivery.topic, "X-Shopify-Hmac-Sha256": signature}
+        return {"Content-Type": "application/json", "X-Shopify-Shop-Domain": "montra.myshopify.com", **names}
+    return {
+        "Content-Type": "application/json",
+        "X-WC-Webhook-Topic": delivery.topic,
+        "X-WC-Webhook-Signature": signature,
+    }
+
+
+async def _wait(database: Database, count: int, console: Console) -> None:
+    """Until no order is on its way any more."""
+    columns = (TextColumn("issuing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("issuing", total=count)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            entries = [entry async for entry in list_orders(database)]
+            async with database.read() as connection:
+                unplanned = await attempts.idle(connection)
+            done = sum(entry["state"] in {"issued", "held", "pending", "skipped"} for entry in entries)
+            progress.update(task, completed=done, total=max(count, len(entries)))
+            if unplanned and done == len(entries):
+                return
+            await asyncio.sleep(0.1)
+
+
+def _print_table(console: Console, told: list[Story], found: dict[tuple[str, str], dict[str, Any]]) -> None:
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    for heading in ("shop", "order", "what", "state", "documents", "net", "VAT", "gross"):
+        table.add_column(heading, justify="right" if heading in {"net", "VAT", "gross"} else "left")
+    for story in told:
+        shop = SHOPS[story.deliveries[0].platform]
+        entry = found.get((shop, story.order_id))
+        if entry is None:
+            table.add_row(shop, story.order_id, escape(story.title), "ignored", "", "", "", "")
+            continue
+        documents = entry["documents"]
+        hold = f"[yellow]{entry['hold']['code']}[/]" if entry["hold"] else ""
+        table.add_row(
+            shop,
+            escape(entry["order_number"]),
+            escape(story.title),
+            styled(entry["state"]),
+            "\n".join(document["number"] or document["state"] for document in documents) or hold,
+            *("\n".join(document[name] or "" for document in documents) for name in ("net", "tax", "gross")),
+        )
+    console.print(table)
+
+
+def _print_summary(
+    console: Console,
+    found: dict[tuple[str, str], dict[str, Any]],
+    answers: Counter[int],
+    purposes: dict[str, int],
+    seconds: float,
+) -> None:
+    documents = [document for entry in found.values() for document in entry["documents"] if document["number"]]
+    gross = sum((Decimal(d["gross"]) * (-1 if d["kind"] == "NC" else 1) for d in documents), Decimal(0))
+    held = sum(entry["state"] == "held" for entry in found.values())
+    asked = ", ".join(f"{number} {purpose}" for purpose, number in sorted(purposes.items()))
+    console.print(
+        f"\n{sum(answers.values())} webhooks "
+        f"({', '.join(f'{number} x {status}' for status, number in sorted(answers.items()))}), "
+        f"{len(found)} orders, {len(documents)} documents over {gross} EUR, {held} held, in {seconds:.1f} s"
+    )
+    issue = purposes.get("issue", 0)
+    console.print(
+        f"requests to the service: {asked}; {issue / max(len(documents), 1):.2f} per document, "
+        "of which the first document of each shape goes out as a draft once"
+    )

@@ -1,0 +1,225 @@
+"""What the commands do, besides running the daemon."""
+
+import sys
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from syncd.app import open_parts, policy_of
+from syncd.dispatch.dispatcher import BLOCKED, PROVEN
+from syncd.domain.errors import PayloadError, ServiceError, ShopError, SyncdError
+from syncd.domain.findings import Finding
+from syncd.domain.order import Order
+from syncd.domain.states import DocumentState, OrderState
+from syncd.mapping.known import KnownDocument
+from syncd.mapping.planner import plan
+from syncd.mapping.report import drafts_of, plan_json
+from syncd.providers.port import capabilities_of
+from syncd.settings import Settings
+from syncd.shops.port import OrderFacts, load_shop
+from syncd.store import documents, engine, events, orders, references, trail
+from syncd.store.engine import Database, StoreUnavailableError
+from syncd.web.ledger import list_orders, one_order
+
+
+async def check(settings: Settings) -> int:
+    """Look at everything that the daemon needs, one line each; 1 if anything is wrong."""
+    from syncd.terminal import show_findings  # noqa: PLC0415 - rich is for people only
+
+    findings = [Finding(subject="settings", message="read and valid")]
+    async with AsyncExitStack() as stack:
+        parts = await open_parts(settings, stack)
+        findings.append(await _check_database(settings, parts.database))
+        for name, shop in parts.shops.items():
+            findings.extend(_named(f"shop {name}", await _findings(shop.check)))
+        # The accounts' answers are cached in the ledger, so they need one.
+        if findings[1].ok:
+            for name, service in parts.services.items():
+                await parts.gateways[name].recover_budget()
+                findings.extend(_named(f"account {name}", await _findings(service.check)))
+                findings.append(await _proven(parts.database, name))
+            findings.extend(await _problems(parts.database))
+    show_findings(findings)
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+async def _check_database(settings: Settings, database: Database) -> Finding:
+    try:
+        revision = await engine.current(database)
+    except StoreUnavailableError as error:
+        return Finding(subject="database", message=str(error), fix=error.fix or "start it, or correct [database] url")
+    if revision == engine.head():
+        return Finding(subject="database", message=f"reached, schema {revision}")
+    if settings.database.upgrade_on_start:
+        await engine.upgrade(settings.database.url)
+        return Finding(subject="database", message=f"reached, schema brought to {engine.head()}")
+    return Finding(subject="database", message=f"schema is {revision}, not {engine.head()}", fix="syncd db upgrade")
+
+
+async def _findings(look: Any) -> tuple[Finding, ...]:  # noqa: ANN401 - a bound check method of either port
+    try:
+        found: tuple[Finding, ...] = await look()
+    except (ShopError, ServiceError) as error:
+        return (Finding(subject="", message=str(error), fix=error.fix or "see the message"),)
+    return found
+
+
+def _named(prefix: str, findings: tuple[Finding, ...]) -> list[Finding]:
+    return [
+        Finding(subject=f"{prefix}: {f.subject}" if f.subject else prefix, message=f.message, fix=f.fix)
+        for f in findings
+    ]
+
+
+async def _proven(database: Database, account: str) -> Finding:
+    directory = references.LedgerDirectory(database, account)
+    proven, blocked = sorted(await directory.table(PROVEN)), sorted(await directory.table(BLOCKED))
+    subject = f"account {account}: arithmetic"
+    if blocked:
+        return Finding(
+            subject=subject,
+            message=f"does not add up as planned for {', '.join(blocked)}",
+            fix="compare fiscal.arithmetic with the account's rounding, then retry a held order",
+        )
+    return Finding(
+        subject=subject,
+        message=f"proven for {', '.join(proven)}" if proven else "not proven yet: first documents go out as drafts",
+    )
+
+
+async def _problems(database: Database) -> list[Finding]:
+    return [
+        Finding(
+            subject=f"shop {found.shop}: event {found.event_id}",
+            message=f"kept but not understood ({found.topic}): {found.problem}",
+            fix="correct it at the shop, or report it if the payload is right",
+        )
+        for found in await events.problems(database, 5)
+    ]
+
+
+def dry_run(settings: Settings, name: str, order: Path, refunds: Path | None, issued: Path | None) -> dict[str, Any]:
+    """Plan a raw payload with the settings of shop `name`; the object of `syncd plan --json`."""
+    if name not in settings.shops:
+        raise SyncdError(f"no shop {name!r} in the settings", fix=f"choose from {', '.join(sorted(settings.shops))}")
+    own = settings.shops[name]
+    shop = load_shop(own.platform)(settings.shop_config(name))
+    policy = policy_of(settings, name, capabilities_of(settings.accounts[own.account].provider), shop)
+    details = shop.refund_payloads(refunds.read_bytes()) if refunds else ()
+    try:
+        read = shop.read(OrderFacts(order=order.read_bytes(), refunds=details))
+    except PayloadError as error:
+        raise SyncdError(f"{order}: {error}", fix=error.fix or "give a raw order payload of this shop") from error
+    known = [
+        KnownDocument(key=draft.key, state=DocumentState.ISSUED, draft=draft)
+        for draft in (drafts_of(orjson.loads(issued.read_bytes())) if issued else ())
+    ]
+    return {**_order_json(read), **plan_json(plan(read, known, policy))}
+
+
+def _order_json(order: Order) -> dict[str, Any]:
+    return {
+        "order": {
+            "shop": order.shop,
+            "id": order.id,
+            "number": order.number,
+            "state": order.state,
+            "payment": order.payment.value,
+            "total": f"{order.total:.2f}",
+            "currency": order.currency,
+        }
+    }
+
+
+async def listing(settings: Settings, state: str, shop: str, *, json: bool) -> int:
+    """Print orders; JSON lines or a table."""
+    try:
+        wanted = OrderState(state) if state else None
+    except ValueError:
+        raise SyncdError(f"unknown state {state!r}", fix=f"choose from {', '.join(OrderState)}") from None
+    database = Database.open(settings.database.url)
+    try:
+        found = list_orders(database, state=wanted, shop=shop or None)
+        if json:
+            async for entry in found:
+                sys.stdout.buffer.write(orjson.dumps(entry) + b"\n")
+            sys.stdout.flush()
+        else:
+            from syncd.terminal import show_orders  # noqa: PLC0415 - rich is for people only
+
+            show_orders([entry async for entry in found])
+    finally:
+        await database.close()
+    return 0
+
+
+async def one(settings: Settings, shop: str, order_id: str, *, json: bool) -> int:
+    """Print one order with its timeline; 1 if it is not known."""
+    database = Database.open(settings.database.url)
+    try:
+        found = await one_order(database, shop, order_id)
+    finally:
+        await database.close()
+    if found is None:
+        raise SyncdError(f"no order {order_id!r} of shop {shop!r} in the ledger", fix="see: syncd orders")
+    if json:
+        sys.stdout.buffer.write(orjson.dumps(found) + b"\n")
+        sys.stdout.flush()
+    else:
+        from syncd.terminal import show_order  # noqa: PLC0415 - rich is for people only
+
+        show_order(found)
+    return 0
+
+
+async def decide(settings: Settings, shop: str, order_id: str, action: str, reason: str) -> int:
+    """Record an operator's decision and have the order planned again."""
+    database = Database.open(settings.database.url)
+    now = datetime.now(UTC)
+    try:
+        async with database.write() as connection:
+            row = await orders.lock(connection, shop, order_id)
+            if row is None:
+                raise SyncdError(f"no order {order_id!r} of shop {shop!r} in the ledger", fix="see: syncd orders")
+            held = await documents.of_order(connection, shop, order_id)
+            accepted = list((row.decision or {}).get("accepted", []))
+            codes = [hold.code for hold in (row.hold, *(document.hold for document in held)) if hold]
+            if action == "release":
+                if not codes:
+                    raise SyncdError(f"order {order_id} is not held", fix="nothing to release; see: syncd order")
+                accepted = sorted({*accepted, *codes})
+            decision = {"action": action, "accepted": accepted, "reason": reason, "at": now.isoformat()}
+            await orders.decide(connection, shop, order_id, decision, now=now)
+            if action == "release":
+                await documents.release(connection, shop, order_id, now=now)
+            if action == "retry":
+                await documents.retry(connection, shop, order_id, now=now)
+                await references.forget(connection, row.account, (BLOCKED,))
+            await trail.write(
+                connection,
+                at=now,
+                shop=shop,
+                order_id=order_id,
+                document_key="",
+                actor="operator",
+                action=action,
+                detail={"reason": reason, "codes": codes},
+            )
+    finally:
+        await database.close()
+    print(f"{shop} {order_id}: {action} recorded; the daemon acts on it at once")  # noqa: T201
+    return 0
+
+
+async def schema(settings: Settings) -> int:
+    """Print the schema's revision; 1 if it is not the one that this version needs."""
+    database = Database.open(settings.database.url)
+    try:
+        revision = await engine.current(database)
+    finally:
+        await database.close()
+    print(f"database {revision or 'empty'}, needed {engine.head()}")  # noqa: T201
+    return 0 if revision == engine.head() else 1

@@ -1,0 +1,74 @@
+"""`/healthz`, `/readyz` and `/metrics`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from syncd.metrics import Metrics
+from syncd.store import accounts, documents, migrations, orders
+from syncd.store.engine import Database, StoreUnavailableError, current
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What `/readyz` looks at besides the database: the roles' tasks, by name, True while they run."""
+
+    roles: Callable[[], dict[str, bool]]
+
+
+class Health:
+    """Answers orchestrators and Prometheus; nothing in it needs a login, nothing in it is anybody's data."""
+
+    def __init__(self, database: Database, metrics: Metrics, readiness: Readiness) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._readiness = readiness
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/healthz", self.alive),
+            web.get("/readyz", self.ready),
+            web.get("/metrics", self.metrics),
+        ]
+
+    async def alive(self, _: web.Request) -> web.Response:
+        """The process answers: that is all."""
+        return web.Response(text="ok\n")
+
+    async def ready(self, _: web.Request) -> web.Response:
+        """200 if events can be taken in and worked off; 503 says in JSON what is missing.
+
+        A paused account is reported, but does not make the process unready: intake must go on.
+        """
+        problems: list[str] = []
+        paused: dict[str, str] = {}
+        try:
+            revision = await current(self._database)
+            if revision != migrations.HEAD:
+                problems.append(f"database schema is {revision or 'empty'}, not {migrations.HEAD}: syncd db upgrade")
+            async with self._database.read() as connection:
+                paused = {name: hold.message for name, hold in (await accounts.all_paused(connection)).items()}
+        except StoreUnavailableError as error:
+            problems.append(f"database: {error}")
+        roles = self._readiness.roles()
+        problems.extend(f"{name} is not running" for name, running in roles.items() if not running)
+        body = orjson.dumps({"ready": not problems, "problems": problems, "paused_accounts": paused, "roles": roles})
+        return web.Response(body=body, status=503 if problems else 200, content_type="application/json")
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """Prometheus' text; figures of the ledger are read when asked for."""
+        try:
+            await self._read_ledger()
+        except StoreUnavailableError:
+            self._metrics.queue_age.set(float("nan"))
+        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _read_ledger(self) -> None:
+        async with self._database.read() as connection:
+            for state, count in (await orders.counts(connection)).items():
+                self._metrics.orders.labels(state).set(count)
+            self._metrics.queue_age.set(await documents.queue_age(connection, datetime.now(UTC)))

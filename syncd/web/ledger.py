@@ -1,0 +1,67 @@
+"""The ledger as people and programs read it: the objects of `syncd orders --json` and `syncd order --json`."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from syncd.domain.states import OrderState
+from syncd.store import documents, orders, trail
+from syncd.store.documents import DocumentRow
+from syncd.store.engine import Database
+from syncd.store.orders import OrderRow
+
+
+async def list_orders(
+    database: Database, *, state: OrderState | None = None, shop: str | None = None, limit: int | None = None
+) -> AsyncIterator[dict[str, Any]]:
+    """One object per order, the newest first."""
+    async with database.read() as connection:
+        async for row in orders.search(connection, state=state, shop=shop, limit=limit):
+            yield order_json(row, await documents.of_order(connection, row.shop, row.order_id))
+
+
+async def one_order(database: Database, shop: str, order_id: str) -> dict[str, Any] | None:
+    """An order with its whole timeline, None if it is not known."""
+    async with database.read() as connection:
+        row = await orders.get(connection, shop, order_id)
+        if row is None:
+            return None
+        found = order_json(row, await documents.of_order(connection, shop, order_id))
+        entries = await trail.timeline(connection, shop, order_id)
+    found["timeline"] = [
+        {
+            "at": entry.at.isoformat(),
+            "actor": entry.actor,
+            "action": entry.action,
+            "document": entry.document_key,
+            "detail": entry.detail,
+        }
+        for entry in entries
+    ]
+    return found
+
+
+def order_json(row: OrderRow, found: list[DocumentRow]) -> dict[str, Any]:
+    """The public shape; amounts are strings with two decimals, None until issued."""
+    hold = row.hold or next((document.hold for document in found if document.hold), None)
+    return {
+        "shop": row.shop,
+        "order_id": row.order_id,
+        "order_number": row.number,
+        "state": row.state.value,
+        "hold": {"code": hold.code, "message": hold.message, "fix": hold.fix} if hold else None,
+        "documents": [_document(document) for document in found],
+    }
+
+
+def _document(row: DocumentRow) -> dict[str, Any]:
+    return {
+        "key": row.key,
+        "kind": row.kind,
+        "state": row.state.value,
+        "number": row.number or None,
+        "provider_id": row.provider_id or None,
+        "net": None if row.net is None else f"{row.net:.2f}",
+        "tax": None if row.tax is None else f"{row.tax:.2f}",
+        "gross": None if row.gross is None else f"{row.gross:.2f}",
+        "issued_at": row.issued_at.isoformat() if row.issued_at else None,
+    }
