@@ -9,9 +9,12 @@ COPY requirements.lock ./
 RUN pip download --require-hashes --only-binary :all: --dest /wheels -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY syncd ./syncd
+# The folder holds one version of everything, so a version here would only say it twice.
+# hadolint ignore=DL3013
 RUN pip install --no-index --find-links /wheels editables hatchling \
  && pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels .
 # Asked for by name, so only what the program needs moves in: the build tools stay behind.
+# hadolint ignore=DL3013
 RUN python -m venv --without-pip /opt/syncd \
  && pip --python /opt/syncd/bin/python install --no-compile --no-index --find-links /wheels 'syncd[postgres]' \
  && /opt/syncd/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/syncd/lib

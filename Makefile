@@ -20,7 +20,7 @@ demo: $(VENV)/.run ## invoice bundled orders against the built-in sandbox: no ac
 	$(BIN)/syncd demo
 
 test: $(VENV)/.dev ## every test; a skipped one counts as failed
-	$(BIN)/python -m pytest -p tests.no_skips -n $(WORKERS) $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -p tests.no_skips -o faulthandler_timeout=120 -n $(WORKERS) $(PYTEST_FLAGS)
 
 check: $(VENV)/.dev ## style, types, import direction, locks, Dockerfile, manifests, unit file
 	$(BIN)/python -m ruff check
@@ -33,8 +33,8 @@ bench: $(VENV)/.dev ## measure throughput and latency on this machine
 	$(BIN)/python -m tests.bench
 
 lock: ## pin anew what pyproject.toml asks for; LOCK_FLAGS=--upgrade takes the newest
-	tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && \
-	$(PYTHON) -m venv "$$tmp/venv" && "$$tmp/venv/bin/python" -m pip install --quiet uv && \
+	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && \
+	$(PYTHON) -m venv "$$tmp/venv" && "$$tmp/venv/bin/python" -m pip --disable-pip-version-check install --quiet uv && \
 	compile() { "$$tmp/venv/bin/uv" pip compile pyproject.toml --extra postgres --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet $(LOCK_FLAGS) "$$@" > /dev/null; } && \
 	compile --group build -o requirements.lock && \

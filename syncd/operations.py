@@ -193,10 +193,9 @@ async def decide(settings: Settings, shop: str, order_id: str, action: str, reas
                 accepted = sorted({*accepted, *codes})
             decision = {"action": action, "accepted": accepted, "reason": reason, "at": now.isoformat()}
             await orders.decide(connection, shop, order_id, decision, now=now)
-            if action == "release":
+            if action in {"release", "retry"}:
                 await documents.release(connection, shop, order_id, now=now)
             if action == "retry":
-                await documents.retry(connection, shop, order_id, now=now)
                 await references.forget(connection, row.account, (BLOCKED,))
             await trail.write(
                 connection,

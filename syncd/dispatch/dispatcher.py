@@ -30,7 +30,7 @@ from syncd.domain.states import DocumentState
 from syncd.metrics import Metrics
 from syncd.providers.port import InvoicingService, Issue
 from syncd.store import accounts, documents, orders, references, trail
-from syncd.store.documents import Claimed, Claimer
+from syncd.store.documents import Claimed, Claimer, new_marker
 from syncd.store.engine import Database, StoreUnavailableError
 
 log = structlog.get_logger()
@@ -68,7 +68,7 @@ class Dispatcher:
         self._metrics = metrics
         self._work = work
         self._jitter = jitter
-        self._claimer = Claimer(database, account.name)
+        self._claimer = Claimer(database, account.name, marker=lambda: f"syncd:{new_marker()}")
         self._directory = references.LedgerDirectory(database, account.name)
         self._failures = 0  # in a row, at the service; any sensible answer ends them
         self._check_at = 0.0  # when a paused account is looked at again

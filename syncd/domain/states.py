@@ -28,3 +28,13 @@ class DocumentState(StrEnum):
 
 # States in which the service has certainly not been given this document, so that its content may still change.
 UNSENT = frozenset({DocumentState.WAITING, DocumentState.PLANNED, DocumentState.HELD, DocumentState.WITHDRAWN})
+
+
+class Purpose(StrEnum):
+    """What a request is booked under."""
+
+    ISSUE = "issue"
+    VERIFY = "verify"  # looking for a document whose answer was lost
+    LOOKUP = "lookup"  # series, taxes, payment methods
+    WRITE_BACK = "write_back"  # e-mail, notes
+    AUDIT = "audit"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import Protocol
 
@@ -17,16 +16,22 @@ from pydantic import SecretStr
 from syncd.domain.capabilities import Capabilities
 from syncd.domain.document import DocumentDraft, DocumentKey, IssuedDocument
 from syncd.domain.findings import Finding
+from syncd.domain.states import Purpose
 
-
-class Purpose(StrEnum):
-    """What a request is booked under."""
-
-    ISSUE = "issue"
-    VERIFY = "verify"  # looking for a document whose answer was lost
-    LOOKUP = "lookup"  # series, taxes, payment methods
-    WRITE_BACK = "write_back"  # e-mail, notes
-    AUDIT = "audit"
+__all__ = [
+    "AccountConfig",
+    "Call",
+    "Directory",
+    "Finding",
+    "Gateway",
+    "InvoicingService",
+    "Issue",
+    "Purpose",
+    "Search",
+    "Usage",
+    "capabilities_of",
+    "load_service",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,41 +6,16 @@ An adapter is a folder here, or a package of a third party that registers its cl
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import Protocol
 
 from pydantic import SecretStr
 
+from syncd.domain.facts import Fact, FactKind, OrderFacts
 from syncd.domain.findings import Finding
 from syncd.domain.order import Order
 
-
-class FactKind(StrEnum):
-    """What a payload tells of an order."""
-
-    ORDER = "order"  # its whole state
-    REFUND = "refund"  # the detail of one refund
-    DELETED = "deleted"  # the shop has thrown it away
-    HINT = "hint"  # it changed: ask the shop
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One thing a shop said about one order.
-
-    `version` is the platform's time of last change; `rank` orders states that share it (larger is later).
-    `part` is the refund's id for a refund, else empty. `payload` is the raw JSON that `Shop.read` understands.
-    """
-
-    kind: FactKind
-    order_id: str
-    topic: str
-    payload: bytes
-    version: datetime
-    rank: int = 0
-    part: str = ""
+__all__ = ["Delivery", "Fact", "FactKind", "Finding", "OrderFacts", "Page", "Shop", "ShopConfig", "load_shop"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +31,6 @@ class Delivery:
     ping: bool = False
     ignored: str = ""
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderFacts:
-    """The newest state of an order with the refund details known so far, all raw."""
-
-    order: bytes
-    refunds: tuple[bytes, ...] = ()
-    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Shopify: signed webhooks in, GraphQL for what webhooks did not tell."""

@@ -1,0 +1,227 @@
+"""Which document goes out next, and what becomes of those that a killed process was sending."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from syncd.domain.document import DocumentDraft, DocumentKey
+from syncd.domain.states import DocumentState
+from syncd.providers.port import Purpose
+from syncd.store import orders
+from syncd.store.codec import load_draft
+from syncd.store.engine import Database
+from syncd.store.tables import attempt, document, shop_order
+
+LANES = (0, 1)  # live before backfill
+
+_MARKER_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
+_UNCERTAIN_AGAIN = timedelta(minutes=1)
+_RECENT = 50
+
+# A sweep looks at all that is due, dead rows included; a tenth of a second is felt, and then sweeps are rationed.
+_CHEAP_SWEEP_SECONDS = 0.05
+_SWEEP_REST = 20
+
+# Written out, not bound: the engines use a partial index only where they can read its condition in the query.
+_PLANNED = document.c.state == sa.literal_column("'planned'")
+_UNCERTAIN = document.c.state == sa.literal_column("'uncertain'")
+_ISSUING = document.c.state == sa.literal_column("'issuing'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A document taken for sending, or (uncertain) for looking after.
+
+    `attempts` counts this one, `floor` is the highest id at the service known before the first,
+    `first_sent_at` when the first request for it left (now, if none has).
+    """
+
+    id: int
+    key: DocumentKey
+    draft: DocumentDraft
+    lane: int
+    marker: str
+    attempts: int
+    floor: str
+    first_sent_at: datetime
+
+
+def new_marker() -> str:
+    """A short text that no other attempt carries and that nobody misreads."""
+    return "".join(secrets.choice(_MARKER_LETTERS) for _ in range(12))
+
+
+class Claimer:
+    """Takes one account's documents one at a time: live before backfill, the longest due first."""
+
+    def __init__(self, database: Database, account: str, *, marker: Callable[[], str] = new_marker) -> None:
+        self._database = database
+        self._account = account
+        self._marker = marker
+        self._bounds = {lane: _Bound(bounded=database.dialect == "postgresql") for lane in LANES}
+
+    async def planned(self, now: datetime) -> Claimed | None:
+        """Take the next due document: it is `issuing` with a new marker once this returns."""
+        async with self._database.write() as conn:
+            for lane in LANES:
+                if found := await self._next(conn, lane, now):
+                    floor = found.floor
+                    if found.attempts == 1:
+                        floor = await highest_provider_id(conn, self._account)
+                        await conn.execute(sa.update(document).where(document.c.id == found.id).values(floor=floor))
+                    await orders.refresh_state(conn, found.shop, found.order_id)
+                    return await _claimed(conn, found, floor=floor, now=now)
+        return None
+
+    async def uncertain(self, now: datetime) -> Claimed | None:
+        """Take the next document whose outcome is to be looked for now; it stays uncertain, and rests for a minute."""
+        due = _UNCERTAIN & (document.c.run_at <= now)
+        ours = due & (document.c.account == self._account) & (document.c.hold_code == "")
+        oldest = sa.select(document.c.id).where(ours).order_by(document.c.run_at).limit(1).correlate(None)
+        take = sa.update(document).where(document.c.id == oldest.scalar_subquery(), due)
+        async with self._database.write() as conn:
+            changes = {"run_at": now + _UNCERTAIN_AGAIN, "changed_at": now}
+            found = (await conn.execute(take.values(**changes).returning(*_CLAIMED))).one_or_none()
+            return await _claimed(conn, found, floor=found.floor, now=now) if found else None
+
+    async def _next(self, conn: AsyncConnection, lane: int, now: datetime) -> sa.Row[Any] | None:
+        bound = self._bounds[lane]
+        low = bound.low()
+        found = await self._take(conn, lane, now, low)
+        if found is None and low is not None and bound.sweeps_are_cheap:
+            low = None
+            found = await self._take(conn, lane, now, low)
+        if found is not None or low is None:
+            bound.begin(found.run_at if found else now)
+        return found
+
+    async def _take(self, conn: AsyncConnection, lane: int, now: datetime, low: datetime | None) -> sa.Row[Any] | None:
+        started = time.monotonic()
+        taken = claim(conn.dialect.name, self._account, lane, now, low)
+        changes = {"state": DocumentState.ISSUING.value, "marker": self._marker(), "changed_at": now}
+        statement = taken.values(**changes, attempts=document.c.attempts + 1).returning(*_CLAIMED)
+        found = (await conn.execute(statement)).one_or_none()
+        if low is None:
+            self._bounds[lane].swept(time.monotonic() - started)
+        return found
+
+
+class _Bound:
+    """From where on a claim looks.
+
+    On Postgres claimed rows stay in the index until nobody's snapshot can see them, and every claim from the front
+    would walk over all of them. So a claim starts where the last one found something, and looks from the front (for
+    documents that are older, but came later) only as often as that costs a twentieth of the time.
+    """
+
+    def __init__(self, *, bounded: bool) -> None:
+        self._bounded = bounded
+        self._low: datetime | None = None
+        self._sweep_seconds = 0.0
+        self._sweep_at = 0.0
+
+    @property
+    def sweeps_are_cheap(self) -> bool:
+        return self._sweep_seconds < _CHEAP_SWEEP_SECONDS
+
+    def low(self) -> datetime | None:
+        return self._low if self._bounded and time.monotonic() < self._sweep_at else None
+
+    def swept(self, seconds: float) -> None:
+        self._sweep_seconds = seconds
+        self._sweep_at = time.monotonic() + _SWEEP_REST * seconds
+
+    def begin(self, low: datetime) -> None:
+        """Nothing due is known before this."""
+        self._low = low
+
+
+_CLAIMED = (
+    document.c.id,
+    document.c.account,
+    document.c.shop,
+    document.c.order_id,
+    document.c.kind,
+    document.c.part,
+    document.c.draft,
+    document.c.lane,
+    document.c.run_at,
+    document.c.marker,
+    document.c.attempts,
+    document.c.floor,
+)
+
+
+def claim(dialect: str, account: str, lane: int, now: datetime, low: datetime | None) -> sa.Update:
+    """UPDATE of the one document that is next; on Postgres what others hold (or plan at the moment) is passed over."""
+    row = document.c
+    query = sa.select(row.id).where(row.account == account, row.lane == lane, _PLANNED, row.run_at <= now)
+    query = query.order_by(row.run_at, row.id).limit(1)
+    if low is not None:
+        query = query.where(row.run_at >= low)
+    if dialect == "sqlite":
+        return sa.update(document).where(row.id == query.correlate(None).scalar_subquery())
+    # The order's row is taken as well, as everywhere before its documents; claiming must not wait for a plan.
+    own = (shop_order.c.shop == row.shop) & (shop_order.c.order_id == row.order_id)
+    picked = (
+        query.select_from(document.join(shop_order, own))
+        .with_for_update(skip_locked=True, key_share=True, of=[document, shop_order])
+        .cte("picked")
+    )
+    return sa.update(document).where(row.id == picked.c.id)
+
+
+async def stranded(
+    conn: AsyncConnection, account: str, *, now: datetime, settle: timedelta
+) -> list[tuple[str, DocumentState]]:
+    """Documents that a process was sending when it died: uncertain if a request had been written down, else due again.
+
+    Only for the account's one issuer, before it sends anything. Returns keys and their new states.
+    """
+    issuing = sa.select(document).where(document.c.account == account, _ISSUING)
+    found = (await conn.execute(issuing)).all()
+    await orders.lock_all(conn, ((row.shop, row.order_id) for row in found))
+    changed = []
+    for row in found:
+        sent = sa.select(attempt.c.id).where(
+            attempt.c.document_id == row.id, attempt.c.marker == row.marker, attempt.c.purpose == Purpose.ISSUE.value
+        )
+        left = (await conn.execute(sent.limit(1))).one_or_none() is not None
+        state, run_at = (DocumentState.UNCERTAIN, now + settle) if left else (DocumentState.PLANNED, row.run_at)
+        back = sa.update(document).where(document.c.id == row.id, _ISSUING)
+        await conn.execute(back.values(state=state.value, run_at=run_at, changed_at=now))
+        await orders.refresh_state(conn, row.shop, row.order_id)
+        changed.append((row.key, state))
+    return changed
+
+
+async def highest_provider_id(conn: AsyncConnection, account: str) -> str:
+    """The highest id at the service among the documents issued last, "" if there is none; longer texts are higher."""
+    query = (
+        sa.select(document.c.provider_id)
+        .where(document.c.account == account, document.c.issued_at.is_not(None))
+        .order_by(document.c.issued_at.desc())
+        .limit(_RECENT)
+    )
+    return max((await conn.execute(query)).scalars(), key=lambda known: (len(known), known), default="")
+
+
+async def _claimed(conn: AsyncConnection, row: sa.Row[Any], *, floor: str, now: datetime) -> Claimed:
+    sent = sa.select(sa.func.min(attempt.c.sent_at)).where(attempt.c.document_id == row.id)
+    draft = load_draft(row.draft)
+    return Claimed(
+        id=row.id,
+        key=draft.key,
+        draft=draft,
+        lane=row.lane,
+        marker=row.marker,
+        attempts=row.attempts,
+        floor=floor,
+        first_sent_at=(await conn.execute(sent)).scalar_one() or now,
+    )

@@ -1,0 +1,242 @@
+"""What differs between SQLite and Postgres, and the one door to the ledger's connections."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from syncd.domain.errors import SyncdError
+from syncd.store.migrations import HEAD
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+Dialect = Literal["sqlite", "postgresql"]
+
+_FIX = "write sqlite+aiosqlite:///syncd.db or postgresql+asyncpg://user:password@host/name under [database] url"
+
+# Postgres' classes of errors after which the same statement may succeed later: connection, transaction rolled back
+# (deadlock), resources (disk full), locks, operator intervention (shutdown), system; and the states of a database that
+# is not (yet) there, does not let us in, or is a standby.
+_PASSING = frozenset({"08", "40", "53", "55", "57", "58", "28", "3D"})
+_READ_ONLY = "25006"
+
+# Any two processes that migrate the same Postgres database must meet at this number.
+_MIGRATION_LOCK = 0x73796E6364
+
+
+class StoreUnavailableError(SyncdError):
+    """The database did not do its part: nothing was stored, the same may succeed later."""
+
+
+class Database:
+    """The ledger's database. One per process; `close` gives everything back."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._writer: AsyncConnection | None = None
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    def open(cls, url: str) -> "Database":
+        """Prepare the connections of a database URL; nothing is connected yet. SyncdError for an unusable URL."""
+        try:
+            parsed = sa.make_url(url)
+        except exc.ArgumentError:
+            # Its text would show the URL, and with it the password.
+            raise SyncdError("the database URL cannot be read", code="database_url", fix=_FIX) from None
+        match parsed.drivername:
+            case "sqlite+aiosqlite":
+                return cls(_sqlite_engine(parsed))
+            case "postgresql+asyncpg":
+                return cls(_postgres_engine(parsed))
+            case other:
+                raise SyncdError(f"the database driver {other!r} is not supported", code="database_url", fix=_FIX)
+
+    @property
+    def dialect(self) -> Dialect:
+        return "sqlite" if self._engine.dialect.name == "sqlite" else "postgresql"
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading; on SQLite it neither waits for a writer nor holds one up."""
+        with _translated():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(readonly=True)
+                async with connection.begin():
+                    yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end, rolled back on any error or cancellation.
+
+        No request may be made inside: on SQLite all writers of the process wait for each other, and on Postgres an
+        old snapshot makes every claim slower. Raises StoreUnavailableError.
+        """
+        with _translated():
+            if self.dialect == "postgresql":
+                async with self._engine.begin() as connection:
+                    yield connection
+            else:
+                # Writers that compete for SQLite's lock sleep and poll; writers that queue here do not.
+                async with self._turn:
+                    connection = await self._only_writer()
+                    async with connection.begin():
+                        yield connection
+
+    def insert(self, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+        """INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
+        return insert_on(self.dialect, table)
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
+        await self._engine.dispose()
+
+    async def _only_writer(self) -> AsyncConnection:
+        if self._writer is None or self._writer.closed:
+            self._writer = await self._engine.connect()
+        return self._writer
+
+
+def insert(conn: AsyncConnection, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+    """INSERT with `on_conflict_...` for the engine of this connection."""
+    return insert_on(conn.dialect.name, table)
+
+
+def insert_on(dialect: str, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+    """INSERT with `on_conflict_...` for an engine by its name."""
+    if dialect == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - one megabyte that SQLite does not need
+
+    return postgresql.insert(table)
+
+
+async def now(conn: AsyncConnection) -> datetime:
+    """The time by the database's clock, which all replicas share; on SQLite there is one process and its own clock."""
+    if conn.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    moment: datetime = (await conn.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
+    return moment
+
+
+def head() -> str:
+    """The schema revision that this version works on."""
+    return HEAD
+
+
+async def current(db: Database) -> str | None:
+    """The database's schema revision; None for an empty database."""
+    async with db.read() as conn:
+        return await _revision(conn)
+
+
+async def upgrade(db_url: str) -> None:
+    """Bring the schema up to date; safe if several processes do it at once. SyncdError if the database is newer."""
+    db = Database.open(db_url)
+    try:
+        if await current(db) != HEAD:
+            await _migrate(db)
+    finally:
+        await db.close()
+
+
+async def _migrate(db: Database) -> None:
+    # Imported here: a daemon on a current schema starts faster and stays smaller without it.
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    from syncd.store.migrations.run import to_head  # noqa: PLC0415
+
+    async with db.write() as conn:
+        if db.dialect == "postgresql":
+            await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        if await _revision(conn) == HEAD:
+            return
+        try:
+            await conn.run_sync(to_head)
+        except CommandError as error:
+            raise SyncdError(
+                "the database was made by another version of syncd", code="database_newer", fix="install that version"
+            ) from error
+
+
+async def _revision(conn: AsyncConnection) -> str | None:
+    if not await conn.run_sync(lambda sync: sa.inspect(sync).has_table("alembic_version")):
+        return None
+    revision: str | None = (await conn.execute(sa.text("SELECT version_num FROM alembic_version"))).scalar()
+    return revision
+
+
+def _sqlite_engine(url: sa.URL) -> AsyncEngine:
+    name = url.database or ":memory:"
+    if name == ":memory:":
+        raise SyncdError("SQLite in memory forgets everything", code="database_url", fix=_FIX)
+    folder = Path(name).absolute().parent
+    if not folder.is_dir():
+        raise SyncdError(f"the database's folder {folder} does not exist", code="database_url", fix="create it")
+    engine = create_async_engine(url.set(query={"timeout": "10", **url.query}))
+    # Without these listeners the driver begins transactions late: updates are lost and DDL is not rolled back.
+    sa.event.listen(engine.sync_engine, "connect", _prepare)
+    sa.event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _postgres_engine(url: sa.URL) -> AsyncEngine:
+    arguments = {"timeout": 10, "command_timeout": 60, "server_settings": {"application_name": "syncd"}}
+    try:
+        return create_async_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=arguments)
+    except ModuleNotFoundError as error:
+        raise SyncdError(
+            "asyncpg is not installed", code="database_driver", fix="pip install 'syncd[postgres]'"
+        ) from error
+
+
+def _prepare(dbapi: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection
+    dbapi.isolation_level = None
+    cursor = dbapi.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    readonly = connection.get_execution_options().get("readonly")
+    connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    # No request is made inside a transaction, so an OSError can only be the database's.
+    except (OSError, exc.TimeoutError) as error:
+        raise StoreUnavailableError("the database is not reached", code="database", fix="start it") from error
+    except exc.DBAPIError as error:
+        if not _passing(error):
+            raise
+        # The statement and its parameters stay in the cause: they may hold personal data.
+        raise StoreUnavailableError(
+            f"the database failed: {type(error.orig).__name__}", code="database", fix="see the database's own log"
+        ) from error
+
+
+def _passing(error: exc.DBAPIError) -> bool:
+    """Whether the database is at fault, not the data."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state:
+        return state[:2] in _PASSING or state == _READ_ONLY
+    # asyncpg calls a value that it cannot encode an error of its interface, and a ValueError at the same time.
+    if isinstance(getattr(error.orig, "__cause__", None), ValueError):
+        return False
+    return error.connection_invalidated or not isinstance(
+        error, exc.IntegrityError | exc.DataError | exc.ProgrammingError
+    )

@@ -1,0 +1,257 @@
+"""The newest known state of each order, and what is to be done about it."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from syncd.domain.hold import Hold
+from syncd.domain.states import DocumentState, OrderState
+from syncd.shops.port import FactKind, OrderFacts
+from syncd.store.tables import document, event, shop_order
+from syncd.store.types import hold_columns, hold_of
+
+_ON_THE_WAY = frozenset({DocumentState.ISSUING, DocumentState.UNCERTAIN})
+_TO_COME = frozenset({DocumentState.PLANNED, DocumentState.WAITING})
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRow:
+    """An order as the ledger has it. `event_id` is None while only refunds, hints or a deletion are known of it."""
+
+    shop: str
+    order_id: str
+    account: str
+    number: str
+    state: OrderState
+    lane: int
+    version: int
+    event_id: str | None
+    deleted: bool
+    revision: int
+    plan_at: datetime | None
+    fetch_at: datetime | None
+    fetch_tries: int
+    hold: Hold | None
+    decision: Mapping[str, Any] | None
+    first_seen_at: datetime
+    changed_at: datetime
+    planned_at: datetime | None
+
+    @classmethod
+    def of(cls, row: sa.Row[Any]) -> Self:
+        values = row._mapping  # noqa: SLF001 - public in spite of its name
+        return cls(
+            state=OrderState(row.state),
+            deleted=row.deleted_version is not None and row.deleted_version >= row.version,
+            hold=hold_of(row),
+            **{name: values[name] for name in _PLAIN},
+        )
+
+
+_PLAIN = tuple(name for name in OrderRow.__slots__ if name not in {"state", "deleted", "hold"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchDue:
+    """An order that the shop is to be asked for; `fetch_at` says which wish this is, should another come meanwhile."""
+
+    shop: str
+    order_id: str
+    account: str
+    lane: int
+    fetch_at: datetime
+    tries: int
+
+
+async def due(
+    conn: AsyncConnection, now: datetime, limit: int, after: tuple[str, str] | None = None
+) -> list[tuple[str, str]]:
+    """(shop, order id) of orders to be planned: live before backfill, the longest waiting first.
+
+    With `after`, only what comes behind that order, as long as it is due itself: a pass can go on past one that fails.
+    """
+    row = shop_order.c
+    query = (
+        sa.select(row.shop, row.order_id)
+        .where(row.plan_at.is_not(None), row.plan_at <= now)
+        .order_by(row.lane, row.plan_at, row.id)
+        .limit(limit)
+    )
+    if after is not None:
+        last = (await conn.execute(sa.select(row.lane, row.plan_at, row.id).where(_is(*after)))).one_or_none()
+        if last is not None and last.plan_at is not None:
+            query = query.where(sa.tuple_(row.lane, row.plan_at, row.id) > tuple(last))
+    return [(found.shop, found.order_id) for found in await conn.execute(query)]
+
+
+async def get(conn: AsyncConnection, shop: str, order_id: str) -> OrderRow | None:
+    found = (await conn.execute(sa.select(shop_order).where(_is(shop, order_id)))).one_or_none()
+    return OrderRow.of(found) if found else None
+
+
+async def lock(conn: AsyncConnection, shop: str, order_id: str) -> OrderRow | None:
+    """The order, which nobody else changes until this transaction ends."""
+    query = sa.select(shop_order).where(_is(shop, order_id)).with_for_update(key_share=True)
+    found = (await conn.execute(query)).one_or_none()
+    return OrderRow.of(found) if found else None
+
+
+async def lock_all(conn: AsyncConnection, orders: Iterable[tuple[str, str]]) -> None:
+    """Lock orders before their documents, in one order for all: whoever follows this never meets a deadlock."""
+    if conn.dialect.name == "sqlite":
+        return  # a writer is alone there
+    for shop, order_id in sorted(set(orders)):
+        await conn.execute(sa.select(shop_order.c.id).where(_is(shop, order_id)).with_for_update(key_share=True))
+
+
+async def facts(conn: AsyncConnection, row: OrderRow) -> OrderFacts | None:
+    """What the shop said of this order; None while the order itself is not known."""
+    if row.event_id is None:
+        return None
+    order = (await conn.execute(sa.select(event.c.payload).where(event.c.id == row.event_id))).scalar_one()
+    refunds = (
+        sa.select(event.c.part, event.c.payload)
+        .where(event.c.shop == row.shop, event.c.order_id == row.order_id, event.c.kind == FactKind.REFUND.value)
+        .order_by(event.c.version, event.c.rank, event.c.id)
+    )
+    newest = {found.part: found.payload for found in await conn.execute(refunds)}
+    return OrderFacts(order=order, refunds=tuple(newest[part] for part in sorted(newest)), deleted=row.deleted)
+
+
+async def planned(
+    conn: AsyncConnection, row: OrderRow, *, state: OrderState, number: str, hold: Hold | None, now: datetime
+) -> bool:
+    """Store what planning this row came to; False if the order changed since it was read and stays due."""
+    current = shop_order.c.revision == row.revision
+    values = {"state": state.value, "number": number, "planned_at": now, **hold_columns(hold)}
+    await conn.execute(
+        sa.update(shop_order)
+        .where(_is(row.shop, row.order_id))
+        .values(**values, plan_at=sa.case((current, None), else_=shop_order.c.plan_at))
+    )
+    unchanged = sa.select(current).where(_is(row.shop, row.order_id))
+    return bool((await conn.execute(unchanged)).scalar_one())
+
+
+async def postpone(conn: AsyncConnection, row: OrderRow, until: datetime) -> None:
+    """Plan this order later, because planning it failed; news of it brings it forward again."""
+    unchanged = _is(row.shop, row.order_id) & (shop_order.c.revision == row.revision)
+    await conn.execute(sa.update(shop_order).where(unchanged).values(plan_at=until))
+
+
+async def replan(conn: AsyncConnection, shop: str, order_id: str, *, now: datetime | None = None) -> bool:
+    """Have the order planned again, ahead of any backfill; False if it is not known."""
+    at = now or datetime.now(UTC)
+    changes = {"revision": shop_order.c.revision + 1, "plan_at": at, "lane": 0, "changed_at": at}
+    return (await conn.execute(sa.update(shop_order).where(_is(shop, order_id)).values(**changes))).rowcount > 0
+
+
+async def decide(
+    conn: AsyncConnection,
+    shop: str,
+    order_id: str,
+    decision: Mapping[str, Any] | None,
+    *,
+    now: datetime | None = None,
+) -> bool:
+    """Keep what the operator decided (None takes it back) and plan again; False if the order is not known."""
+    kept = None if decision is None else dict(decision)
+    await conn.execute(sa.update(shop_order).where(_is(shop, order_id)).values(decision=kept))
+    return await replan(conn, shop, order_id, now=now)
+
+
+async def ask(conn: AsyncConnection, shop: str, order_id: str, *, now: datetime) -> None:
+    """Have the shop asked for this order, unless that is wished already."""
+    wanted = sa.update(shop_order).where(_is(shop, order_id), shop_order.c.fetch_at.is_(None))
+    await conn.execute(wanted.values(fetch_at=now, fetch_tries=0))
+
+
+async def fetch_due(conn: AsyncConnection, now: datetime, limit: int) -> list[FetchDue]:
+    """Orders that a shop is to be asked for: live before backfill, the longest waiting first."""
+    row = shop_order.c
+    query = (
+        sa.select(row.shop, row.order_id, row.account, row.lane, row.fetch_at, row.fetch_tries.label("tries"))
+        .where(row.fetch_at.is_not(None), row.fetch_at <= now)
+        .order_by(row.lane, row.fetch_at)
+        .limit(limit)
+    )
+    return [FetchDue(**found._mapping) for found in await conn.execute(query)]  # noqa: SLF001 - public in spite of its name
+
+
+async def fetched(conn: AsyncConnection, wish: FetchDue) -> None:
+    """The shop was asked and its answer accepted; a wish that came meanwhile stays."""
+    done = sa.update(shop_order).where(_is(wish.shop, wish.order_id), shop_order.c.fetch_at == wish.fetch_at)
+    await conn.execute(done.values(fetch_at=None, fetch_version=None, fetch_tries=0))
+
+
+async def fetch_failed(conn: AsyncConnection, wish: FetchDue, retry_at: datetime) -> None:
+    """The shop gave no useful answer: ask again then; a wish that came meanwhile stays."""
+    later = sa.update(shop_order).where(_is(wish.shop, wish.order_id), shop_order.c.fetch_at == wish.fetch_at)
+    await conn.execute(later.values(fetch_at=retry_at, fetch_tries=shop_order.c.fetch_tries + 1))
+
+
+async def search(
+    conn: AsyncConnection, *, state: OrderState | None = None, shop: str | None = None, limit: int | None = None
+) -> AsyncIterator[OrderRow]:
+    """Orders, the newest first, read page by page."""
+    below, left = None, limit
+    while left is None or left > 0:
+        query = sa.select(shop_order).order_by(shop_order.c.id.desc()).limit(min(_PAGE, left or _PAGE))
+        if state is not None:
+            query = query.where(shop_order.c.state == state.value)
+        if shop is not None:
+            query = query.where(shop_order.c.shop == shop)
+        if below is not None:
+            query = query.where(shop_order.c.id < below)
+        page = (await conn.execute(query)).all()
+        for found in page:
+            yield OrderRow.of(found)
+        if len(page) < _PAGE:
+            return
+        below = page[-1].id
+        left = None if left is None else left - len(page)
+
+
+async def counts(conn: AsyncConnection) -> dict[OrderState, int]:
+    """How many orders stand in each state; every state is named."""
+    query = sa.select(shop_order.c.state, sa.func.count()).group_by(shop_order.c.state)
+    return dict.fromkeys(OrderState, 0) | {OrderState(state): count for state, count in await conn.execute(query)}
+
+
+async def refresh_state(conn: AsyncConnection, shop: str, order_id: str) -> OrderState | None:
+    """Bring an order's state in line with its documents, unless a person decided to skip it.
+
+    Lock the order before its documents: call this first of all, or after functions that do so.
+    """
+    row = await lock(conn, shop, order_id)
+    if row is None or row.state is OrderState.SKIPPED:
+        return row.state if row else None
+    own = (document.c.shop == shop) & (document.c.order_id == order_id)
+    found = (await conn.execute(sa.select(document.c.state, document.c.hold_code).where(own))).all()
+    # An issued document can have a hold as well, if it is not what was planned, and so can an uncertain one.
+    held = row.hold is not None or any(each.hold_code for each in found)
+    state = state_of((DocumentState(each.state) for each in found), held=held)
+    if state is not row.state:
+        await conn.execute(sa.update(shop_order).where(_is(shop, order_id)).values(state=state.value))
+    return state
+
+
+def state_of(documents: Iterable[DocumentState], *, held: bool) -> OrderState:
+    """An order's state by those of its documents; what needs a person comes first."""
+    states = frozenset(documents) - {DocumentState.WITHDRAWN}
+    if held or DocumentState.HELD in states:
+        return OrderState.HELD
+    if states & _ON_THE_WAY:
+        return OrderState.ISSUING
+    if states & _TO_COME:
+        return OrderState.PLANNED
+    return OrderState.ISSUED if states else OrderState.PENDING
+
+
+def _is(shop: str, order_id: str) -> sa.ColumnElement[bool]:
+    return (shop_order.c.shop == shop) & (shop_order.c.order_id == order_id)

@@ -1,0 +1,204 @@
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from syncd.domain.errors import SyncdError
+from syncd.store import engine, tables
+from syncd.store.engine import Database, StoreUnavailableError, current, head, upgrade
+from syncd.store.migrations.run import configured
+from tests import stores
+
+AT = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+
+
+def an_account(name: str) -> dict[str, object]:
+    return {"name": name, "paused_code": "", "paused_message": "", "paused_fix": "", "paused_at": AT}
+
+
+async def names(db: Database) -> set[str]:
+    async with db.read() as conn:
+        return set((await conn.execute(sa.select(tables.account.c.name))).scalars())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "sqlite:///syncd.db",
+        "sqlite+aiosqlite://",
+        "sqlite+aiosqlite:///:memory:",
+        "mysql+aiomysql://somebody:geheim@host/name",
+        "sqlite+aiosqlite:////nowhere/at/all/syncd.db",
+    ],
+)
+def test_an_unusable_url_is_refused_with_a_way_out_and_without_its_password(url: str) -> None:
+    with pytest.raises(SyncdError) as refused:
+        Database.open(url)
+    assert refused.value.fix
+    assert "geheim" not in str(refused.value)
+
+
+async def test_a_transaction_is_kept_as_a_whole_or_not_at_all(database: Database) -> None:
+    async with database.write() as conn:
+        await conn.execute(database.insert(tables.account), an_account("kept"))
+
+    async def fail_in_the_middle() -> None:
+        async with database.write() as conn:
+            await conn.execute(database.insert(tables.account), an_account("lost"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_in_the_middle()
+    assert await names(database) == {"kept"}
+
+
+async def test_a_cancelled_writer_leaves_nothing_behind_and_holds_nobody_up(database: Database) -> None:
+    async def write(name: str) -> None:
+        async with database.write() as conn:
+            await conn.execute(database.insert(tables.account), an_account(name))
+            await conn.execute(database.insert(tables.account), an_account(f"{name}-too"))
+
+    for steps in range(40):
+        task = asyncio.create_task(write(f"{steps}"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        await write(f"after-{steps}")
+    found = await names(database)
+    assert {f"after-{steps}" for steps in range(40)} <= found
+    assert all(f"{name}-too" in found for name in found if not name.endswith("-too"))
+
+
+async def test_writers_of_one_process_take_turns_and_lose_no_update(database: Database) -> None:
+    async with database.write() as conn:
+        await conn.execute(database.insert(tables.account), an_account("0"))
+
+    async def count_up() -> None:
+        async with database.write() as conn:
+            told = (await conn.execute(sa.select(tables.account.c.name).with_for_update())).scalar_one()
+            await conn.execute(sa.update(tables.account).values(name=str(int(told) + 1)))
+
+    await asyncio.gather(*(count_up() for _ in range(20)))
+    assert await names(database) == {"20"}
+
+
+async def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
+    async with database.write() as conn:
+        await conn.execute(database.insert(tables.account), an_account("not yet"))
+        assert await names(database) == set()
+
+
+async def test_bad_data_is_not_mistaken_for_a_database_that_is_away(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        async with database.write() as conn:
+            await conn.execute(database.insert(tables.account), [an_account("twice"), an_account("twice")])
+    await database.close()
+
+
+@pytest.mark.parametrize("name", ["\x00", 7])
+async def test_what_postgres_cannot_store_is_bad_data_too(postgres_url: str, name: object) -> None:
+    db = Database.open(postgres_url)
+    with pytest.raises(DBAPIError):
+        async with db.write() as conn:
+            await conn.execute(db.insert(tables.account), {**an_account("x"), "name": name})
+    await db.close()
+
+
+async def test_a_locked_sqlite_file_is_a_store_that_is_unavailable(sqlite_url: str) -> None:
+    holder, waiter = Database.open(sqlite_url), Database.open(sqlite_url + "?timeout=0.01")
+    async with holder.write() as conn:
+        await conn.execute(holder.insert(tables.account), an_account("mine"))
+        with pytest.raises(StoreUnavailableError):
+            async with waiter.write():
+                pass
+    async with waiter.write() as conn:
+        await conn.execute(waiter.insert(tables.account), an_account("now mine"))
+    assert await names(holder) == {"mine", "now mine"}
+    await holder.close()
+    await waiter.close()
+
+
+async def test_a_postgres_server_that_is_away_is_a_store_that_is_unavailable(tmp_path: Path) -> None:
+    nobody = Database.open(f"postgresql+asyncpg://postgres@/ledger?host={tmp_path}")
+    for door in (nobody.read, nobody.write):
+        with pytest.raises(StoreUnavailableError):
+            async with door() as conn:
+                await conn.execute(sa.select(1))
+    await nobody.close()
+
+
+async def test_a_missing_postgres_database_is_a_store_that_is_unavailable(postgres_url: str) -> None:
+    nobody = Database.open(postgres_url + "_which_is_not_there")
+    with pytest.raises(StoreUnavailableError):
+        async with nobody.write() as conn:
+            await conn.execute(sa.select(1))
+    await nobody.close()
+
+
+async def test_a_connection_cut_in_the_middle_is_a_store_that_is_unavailable_and_comes_back(postgres_url: str) -> None:
+    db, other = Database.open(postgres_url), Database.open(postgres_url)
+
+    async def cut_in_the_middle() -> None:
+        async with db.write() as conn:
+            await conn.execute(db.insert(tables.account), an_account("lost"))
+            me = (await conn.execute(sa.text("SELECT pg_backend_pid()"))).scalar_one()
+            async with other.write() as second:
+                await second.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": me})
+            await conn.execute(sa.select(1))
+
+    with pytest.raises(StoreUnavailableError):
+        await cut_in_the_middle()
+    assert await names(db) == set()
+    await db.close()
+    await other.close()
+
+
+async def test_the_database_says_the_time(database: Database) -> None:
+    async with database.read() as conn:
+        told = await engine.now(conn)
+    assert abs((datetime.now(UTC) - told).total_seconds()) < 5
+
+
+async def test_the_head_that_is_written_down_is_the_head_of_the_revisions(database: Database) -> None:
+    async with database.read() as conn:
+        script = await conn.run_sync(lambda sync: ScriptDirectory.from_config(configured(sync)))
+    assert script.get_current_head() == head()
+    assert await current(database) == head()
+
+
+async def test_the_revisions_make_exactly_the_schema_of_the_code(database: Database) -> None:
+    async with database.write() as conn:
+        await conn.run_sync(lambda sync: command.check(configured(sync)))
+
+
+async def test_an_empty_database_is_upgraded_once_by_many_at_a_time(tmp_path: Path) -> None:
+    url = stores.sqlite_url(tmp_path)
+    empty = Database.open(url)
+    assert await current(empty) is None
+    await asyncio.gather(*(upgrade(url) for _ in range(3)))
+    assert await current(empty) == head()
+    await empty.close()
+
+
+async def test_many_replicas_upgrade_one_postgres_database_once(postgres_url: str) -> None:
+    db = Database.open(postgres_url)
+    async with db.write() as conn:
+        await conn.execute(sa.text("DROP SCHEMA public CASCADE"))
+        await conn.execute(sa.text("CREATE SCHEMA public"))
+    await asyncio.gather(*(upgrade(postgres_url) for _ in range(4)))
+    assert await current(db) == head()
+    await db.close()
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(database: Database, database_url: str) -> None:
+    async with database.write() as conn:
+        await conn.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SyncdError, match="another version"):
+        await upgrade(database_url)
