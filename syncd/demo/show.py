@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
@@ -26,7 +27,7 @@ from syncd import logs
 from syncd.app import ROLES, Daemon
 from syncd.sandbox.server import Sandbox
 from syncd.settings import Settings, load
-from syncd.store import attempts
+from syncd.store import attempts, orders
 from syncd.store.engine import Database
 from syncd.terminal import styled
 from syncd.web.ledger import list_orders
@@ -126,7 +127,7 @@ async def show(count: int, *, serve: bool) -> int:
         found = {(entry["shop"], entry["order_id"]): entry async for entry in list_orders(database)}
         _print_table(console, told, found)
         async with database.read() as connection:
-            purposes = await attempts.per_purpose(connection, "main")
+            purposes = await attempts.per_purpose(connection, account="main")
         _print_summary(console, found, answers, purposes, time.monotonic() - started)
         if serve:
             console.print(
@@ -180,10 +181,10 @@ async def _wait(database: Database, count: int, console: Console) -> None:
         while time.monotonic() < deadline:
             entries = [entry async for entry in list_orders(database)]
             async with database.read() as connection:
-                unplanned = await attempts.idle(connection)
+                unplanned = await orders.due(connection, datetime.now(UTC), 1)
             done = sum(entry["state"] in {"issued", "held", "pending", "skipped"} for entry in entries)
             progress.update(task, completed=done, total=max(count, len(entries)))
-            if unplanned and done == len(entries):
+            if not unplanned and done == len(entries):
                 return
             await asyncio.sleep(0.1)
 

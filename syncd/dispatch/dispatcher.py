@@ -185,7 +185,6 @@ class Dispatcher:
     async def _remember(self, shape: str, proof: str) -> None:
         async with self._database.write() as connection:
             await references.put_many(connection, self._account.name, proof, {shape: datetime.now(UTC).isoformat()})
-        self._directory.invalidate(proof)
 
     async def _settle(self, claimed: Claimed) -> None:
         with self._on_behalf(claimed):
@@ -256,7 +255,6 @@ class Dispatcher:
         if isinstance(error, StaleReferenceError):
             async with self._database.write() as connection:
                 await references.forget(connection, self._account.name, error.kinds)
-            self._directory.invalidate(*error.kinds)
         if outcome.pause is not None:
             async with self._database.write() as connection:
                 await accounts.pause(connection, self._account.name, outcome.pause, now=datetime.now(UTC))

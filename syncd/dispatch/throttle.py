@@ -40,7 +40,7 @@ class Budget(Throttler):
     """`limit` requests per minute for one account; one waiter at a time, in the order of asking."""
 
     def __init__(self, limit: int, *, period: float = PERIOD_SECONDS) -> None:
-        super().__init__(limit, period)  # type: ignore[no-untyped-call]
+        super().__init__(limit, period)
         self._limit = limit
         self._turn = asyncio.Lock()
         self._closed_until = 0.0

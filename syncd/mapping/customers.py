@@ -24,7 +24,8 @@ def customer_of(order: Order, policy: Policy, gross: Decimal, accepted: frozense
     buyer, limits = order.buyer, policy.capabilities.limits
     billing = buyer.billing
     country = billing.country or (buyer.shipping.country if buyer.shipping else "") or "PT"
-    number = _number(buyer.tax_id, country, policy, accepted)
+    taxed = any(tax.amount for line in order.lines for tax in line.taxes)
+    number = _number(buyer.tax_id, country, policy, accepted, taxed=taxed)
     company = clean(billing.company)
     person = clean(billing.name) or clean(buyer.name)
     name = company if number and company else person or company
@@ -75,7 +76,7 @@ def _compact(raw: str) -> str:
     return "".join(c for c in raw.upper() if c.isalnum())
 
 
-def _number(raw: str, country: str, policy: Policy, accepted: frozenset[str]) -> str:
+def _number(raw: str, country: str, policy: Policy, accepted: frozenset[str], *, taxed: bool) -> str:
     """The tax number for the document, '' for none. A mistyped one never silently becomes the final consumer."""
     compact = _compact(raw)
     if not compact or compact.removeprefix("PT") == FINAL_CONSUMER_NIF or set(compact) <= {"0"}:
@@ -84,6 +85,8 @@ def _number(raw: str, country: str, policy: Policy, accepted: frozenset[str]) ->
         return number
     if not policy.hold_invalid_nif or "invalid_nif" in accepted:
         return ""
+    if country != "PT" and taxed:
+        return ""  # abroad a number matters only for an exemption, and VAT was charged: a consumer as any other
     raise Undecidable(
         "invalid_nif",
         f"the buyer's tax number {raw!r} is not valid ({country})",

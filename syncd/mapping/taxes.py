@@ -74,7 +74,7 @@ def place_of_supply(order: Order, policy: Policy, day: date, accepted: frozenset
         )
     if _untaxed(order):
         return _intra_community(order, policy, day, accepted)
-    if policy.oss and not _is_business(order, country):
+    if policy.oss:
         return Place(
             region=country, day=day, rates=tables.eu_rates(country, day), rule=f"One Stop Shop, rates of {country}"
         )
@@ -163,10 +163,6 @@ def _untaxed(order: Order) -> bool:
     return not any(tax.amount for line in order.lines for tax in line.taxes) and all(
         line.gross == line.net for line in order.lines
     )
-
-
-def _is_business(order: Order, country: str) -> bool:
-    return country != "PT" and bool(order.buyer.tax_id)
 
 
 def _intra_community(order: Order, policy: Policy, day: date, accepted: frozenset[str]) -> Place:

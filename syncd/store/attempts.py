@@ -71,9 +71,9 @@ async def per_purpose(
     conn: AsyncConnection, *, account: str | None = None, since: datetime | None = None
 ) -> dict[str, int]:
     """How many requests were spent on what."""
-    query = sa.select(attempt.c.purpose, sa.func.count()).group_by(attempt.c.purpose)
+    query = sa.select(attempt.c.purpose, sa.func.count().label("requests")).group_by(attempt.c.purpose)
     if account is not None:
         query = query.where(attempt.c.account == account)
     if since is not None:
         query = query.where(attempt.c.sent_at >= since)
-    return {purpose: count for purpose, count in await conn.execute(query)}
+    return {row.purpose: row.requests for row in await conn.execute(query)}

@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from syncd.domain.document import DocumentDraft, DocumentKey
-from syncd.domain.states import DocumentState
-from syncd.providers.port import Purpose
+from syncd.domain.states import DocumentState, Purpose
 from syncd.store import orders
 from syncd.store.codec import load_draft
 from syncd.store.engine import Database

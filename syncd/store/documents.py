@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from syncd.domain.document import DocumentDraft, DocumentKey, DocumentKind, IssuedDocument
 from syncd.domain.hold import Hold
@@ -41,9 +41,15 @@ __all__ = [
     "withdraw",
 ]
 
+
+def _in(*states: DocumentState) -> sa.ColumnElement[bool]:
+    # Not IN: SQLAlchemy cannot use its expanding parameter in a statement for many rows.
+    return sa.or_(*(document.c.state == state.value for state in states))
+
+
 # Certainly not at the service, so that it may change. A document with an id there is, whatever its state says.
-_REPLACEABLE = document.c.state.in_(sorted(UNSENT)) & (document.c.provider_id == "")
-_ON_THE_WAY = document.c.state.in_((DocumentState.ISSUING.value, DocumentState.UNCERTAIN.value))
+_REPLACEABLE = _in(*sorted(UNSENT)) & (document.c.provider_id == "")
+_ON_THE_WAY = _in(DocumentState.ISSUING, DocumentState.UNCERTAIN)
 # Written out: a bound value would keep the partial index from being used.
 _WAITING = document.c.state == sa.literal_column("'waiting'")
 _PLANNED = document.c.state == sa.literal_column("'planned'")
@@ -283,7 +289,7 @@ def _upsert(conn: AsyncConnection) -> ReturningInsert[Any]:
     stored = document.c
     statement = insert(conn, document)
     given = statement.excluded
-    due = stored.state.in_((DocumentState.PLANNED.value, DocumentState.WAITING.value))
+    due = _in(DocumentState.PLANNED, DocumentState.WAITING)
     moved = due & ((stored.lane > given.lane) | (stored.state != given.state))
     withdrawn = stored.state == DocumentState.WITHDRAWN.value
     renewed = {name: given[name] for name in ("key", "account", "kind", "state", "due_at", "run_at", "draft")}

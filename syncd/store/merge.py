@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from syncd.domain.facts import Fact, FactKind
 from syncd.domain.states import OrderState
-from syncd.shops.port import Fact, FactKind
 from syncd.store.engine import insert_on
 from syncd.store.tables import shop_order
 from syncd.store.types import microseconds

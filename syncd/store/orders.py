@@ -8,9 +8,9 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from syncd.domain.facts import FactKind, OrderFacts
 from syncd.domain.hold import Hold
 from syncd.domain.states import DocumentState, OrderState
-from syncd.shops.port import FactKind, OrderFacts
 from syncd.store.tables import document, event, shop_order
 from syncd.store.types import hold_columns, hold_of
 

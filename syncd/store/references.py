@@ -38,7 +38,7 @@ class LedgerDirectory:
 
     async def _read(self, query: sa.Select[tuple[str, str]]) -> Mapping[str, str]:
         async with self._database.read() as conn:
-            return {code: value for code, value in await conn.execute(query)}
+            return {row.code: row.value for row in await conn.execute(query)}
 
 
 async def put_many(conn: AsyncConnection, account: str, kind: str, entries: Mapping[str, str]) -> None:

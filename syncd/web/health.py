@@ -9,8 +9,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from syncd.metrics import Metrics
-from syncd.store import accounts, documents, migrations, orders
-from syncd.store.engine import Database, StoreUnavailableError, current
+from syncd.store import accounts, documents, orders
+from syncd.store.engine import Database, StoreUnavailableError, current, head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,8 @@ class Health:
         paused: dict[str, str] = {}
         try:
             revision = await current(self._database)
-            if revision != migrations.HEAD:
-                problems.append(f"database schema is {revision or 'empty'}, not {migrations.HEAD}: syncd db upgrade")
+            if revision != head():
+                problems.append(f"database schema is {revision or 'empty'}, not {head()}: syncd db upgrade")
             async with self._database.read() as connection:
                 paused = {name: hold.message for name, hold in (await accounts.all_paused(connection)).items()}
         except StoreUnavailableError as error:

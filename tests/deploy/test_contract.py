@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import syncd
+from syncd.app import GRACE_SECONDS
 from tests.deploy import manifests, unit
 from tests.deploy.tools import ROOT
 
@@ -89,11 +90,14 @@ def test_one_version_everywhere() -> None:
 
 
 def test_a_stop_leaves_time_for_the_request_in_flight() -> None:
-    """One request may take 30 seconds (`timeout_seconds`); cut off, its outcome would be unknown."""
+    """Cut off, its outcome would be unknown."""
     values = {key: value for _, key, value in unit.entries((ROOT / unit.UNIT).read_text())}
-    assert int(values["TimeoutStopSec"]) > 30 + 15
-    for file in DEPLOYMENTS:
-        assert a_pod(file)["terminationGracePeriodSeconds"] > 30 + 15
+    assert int(values["TimeoutStopSec"]) > GRACE_SECONDS
+    for pod in map(a_pod, DEPLOYMENTS):
+        waits = pod["containers"][0].get("lifecycle", {"preStop": {"sleep": {"seconds": 0}}})["preStop"]["sleep"][
+            "seconds"
+        ]
+        assert pod["terminationGracePeriodSeconds"] > GRACE_SECONDS + waits
 
 
 def test_the_unit_gives_credentials_the_names_of_settings() -> None:

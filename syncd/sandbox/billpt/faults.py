@@ -1,7 +1,7 @@
 """Faults on demand: what a network and a service do to a client on a bad day."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -36,13 +36,15 @@ class Fault:
     method: str = ""
     path: str = "*"
     seconds: float = 0.0
-    code: str = "200"
+    code: str = "276"
     status: int | None = None
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "Fault":
         """From JSON; raises ValueError or TypeError for what makes no fault."""
-        return cls(**{**values, "kind": FaultKind(values["kind"])}) if "kind" in values else _without_kind()
+        if "kind" not in values:
+            raise ValueError(f"a fault needs a kind: {', '.join(FaultKind)}")
+        return cls(**{**values, "kind": FaultKind(values["kind"])})
 
     def fits(self, method: str, path: str) -> bool:
         return self.method in ("", method) and fnmatchcase(path, self.path)
@@ -56,7 +58,7 @@ class Faults:
         self._faults: list[Fault] = []
         self.hits: dict[FaultKind, int] = {}
 
-    def __iter__(self) -> Any:  # noqa: ANN401 - an iterator of Fault
+    def __iter__(self) -> Iterator[Fault]:
         return iter(tuple(self._faults))
 
     def add(self, *faults: Fault) -> None:
@@ -81,7 +83,3 @@ class Faults:
                 self._faults[position] = replace(fault, times=fault.times - 1)
         self._faults = [fault for fault in self._faults if fault.times != 0]
         return met
-
-
-def _without_kind() -> Fault:
-    raise ValueError(f"a fault needs a kind: {', '.join(FaultKind)}")
