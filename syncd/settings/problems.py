@@ -48,21 +48,22 @@ def subject_of(place: Place, origins: Mapping[Place, str], file: str, *, shown: 
 
 
 def _words(kind: str, message: str, context: Mapping[str, Any], place: Place) -> tuple[str, str]:
-    match kind:
-        case "setting":
-            return context["what"], context["fix"]
-        case "missing":
-            name = spelled(place)
-            return "is missing", f"set it there, or as {name} in the environment or as a file in {SECRET_PLACES}"
-        case "extra_forbidden":
-            return "is not a setting", _meant(place)
-        case "too_short" | "string_too_short":
-            return "is empty", "give a value, or leave the key out"
-        case "literal_error":
-            return f"must be {context['expected']}", "use one of these"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return "must be a table", f"write it as [{dotted(place)}] with keys below"
-    return message.replace("Input should be", "must be"), "correct the value"
+    if kind == "setting":
+        return context["what"], context["fix"]
+    if kind == "extra_forbidden":
+        return "is not a setting", _meant(place)
+    said = {
+        "missing": (
+            "is missing",
+            f"set it there, or as {spelled(place)} in the environment or as a file in {SECRET_PLACES}",
+        ),
+        "too_short": ("is empty", "give a value, or leave the key out"),
+        "string_too_short": ("is empty", "give a value, or leave the key out"),
+        "literal_error": (f"must be {context.get('expected')}", "use one of these"),
+        "model_type": ("must be a table", f"write it as [{dotted(place)}] with keys below"),
+        "dict_type": ("must be a table", f"write it as [{dotted(place)}] with keys below"),
+    }
+    return said.get(kind, (message.replace("Input should be", "must be"), "correct the value"))
 
 
 def _meant(place: Place) -> str:

@@ -67,8 +67,8 @@ def order_of(example: dict[str, Any]) -> Order:
         lines.append(line_of(told["shipping"], 99, rate, included, kind=LineKind.SHIPPING))
     customer = told["customer"]
     address = Address(
-        name=customer["name"],
-        company=customer["name"] if customer["kind"] == "business" else "",
+        name=customer["name"] or "",
+        company=(customer["name"] or "") if customer["kind"] == "business" else "",
         street=customer.get("address") or "",
         postcode=customer["postal_code"] or "",
         city="Cidade",
@@ -86,7 +86,9 @@ def order_of(example: dict[str, Any]) -> Order:
         prices_include_tax=included,
         total=total,
         lines=tuple(lines),
-        buyer=Buyer(name=customer["name"], tax_id=customer.get("tax_id") or "", billing=address, shipping=address),
+        buyer=Buyer(
+            name=customer["name"] or "" or "", tax_id=customer.get("tax_id") or "", billing=address, shipping=address
+        ),
         payment=PaymentState.PAID,
         paid_at=PAID_AT,
         payments=(Payment(gateway=told["payment_method"], amount=Money(total, "EUR")),),
@@ -124,8 +126,8 @@ def planned(example: dict[str, Any]) -> tuple[list[DocumentDraft], Plan]:
     for number, refund in enumerate(_listed(example.get("refund"))):
         named = [
             (str(line["line"]), line["quantity"], str(Decimal(refund["amount"])))
-            for line in refund.get("lines") or []
-            if isinstance(line.get("line"), int)
+            for line in refund["lines"]
+            if len(refund["lines"]) == 1  # a refund of everything need not say how much is whose
         ]
         at = PAID_AT + timedelta(hours=number)
         refunds = (*refunds, a_refund(refund["amount"], *named, id=f"{number}", created_at=at))

@@ -26,7 +26,7 @@ CHECK_RIGHTS = "give the key the right to read, and its owner the role of shop m
 CHECK_ADDRESS = "check url, and set permalinks in WordPress, Settings, Permalinks to anything but plain"
 
 
-class GoneError(ShopError):
+class GoneError(ShopRefusedError):
     """The shop has no such order (any more)."""
 
 
@@ -114,7 +114,7 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes, *, now: dat
     code, message = _error_in(body)
     told = f"HTTP {status} {code}: {message}" if code else f"HTTP {status} without a readable reason"
     if status == 404 and code == GONE:
-        return GoneError(told)
+        return GoneError(told, fix="look for the order in the shop")
     if status in {429, 503}:
         return ShopUnavailableError(told, retry_after=retry_after(headers.get("Retry-After", ""), now=now))
     if status >= 500 or status in {408, 425}:

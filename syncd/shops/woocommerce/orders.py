@@ -7,12 +7,13 @@ several pages are repeated until one brings nothing new.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 from syncd.domain.errors import PayloadError, ShopRefusedError, ShopUnavailableError
 from syncd.shops.port import Fact, FactKind, Page
 from syncd.shops.woocommerce.client import GoneError, RestApi
 from syncd.shops.woocommerce.deliveries import deleted_fact, order_fact
-from syncd.shops.woocommerce.fields import MOST_ID_DIGITS, Record, identity, is_id, text
+from syncd.shops.woocommerce.fields import MOST_ID_DIGITS, Record, identity, is_id
 from syncd.shops.woocommerce.refunds import made_at
 
 # An order may show up in the list some time after the moment that it is dated, behind a long database transaction.
@@ -21,6 +22,8 @@ PER_PAGE = 100
 ORDER_TOPIC = "rest.order"
 REFUND_TOPIC = "rest.refund"
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
+
+Listed: TypeAlias = tuple[Fact, frozenset[str]]  # an order and the ids of its refunds
 
 
 class Orders:
@@ -40,17 +43,17 @@ class Orders:
         seen: set[tuple[str, int]] = set()
         until: datetime | None = None
         while True:
-            pages, changed = 0, [start]
-            async for facts in self._pass(start - OVERLAP):
+            pages, changed = 0, []
+            async for listed in self._pass(start - OVERLAP):
                 pages += 1
-                fresh = _unseen(facts, seen)
-                changed += [fact.version for fact in fresh]
+                fresh = _unseen(listed, seen)
+                changed += [fact.version for fact, _ in fresh]
                 if fresh:
-                    details = _unseen(await self._details(fresh), seen)
-                    yield Page(facts=(*fresh, *details), cursor=_stamp(start))
-            until = until or max(changed)
+                    details = await self._details(fresh, seen)
+                    yield Page(facts=(*(fact for fact, _ in fresh), *details), cursor=_stamp(start))
+            until = until or max([start, *changed])
             # A single page is a single moment, in which nothing moves.
-            if pages == 1 or not any(version <= until for version in changed[1:]):
+            if pages == 1 or not any(version <= until for version in changed):
                 break
         # A shop whose clock is ahead must not make us skip what it dates rightly later.
         yield Page(facts=(), cursor=_stamp(min(until, max(start, self._now()))))
@@ -65,9 +68,10 @@ class Orders:
             found, payload = await self._api.single(f"orders/{order_id}")
         except GoneError:
             return (deleted_fact(order_id, topic=ORDER_TOPIC, now=self._now()),)
-        return (_order_fact(found, payload), *(await self._refunds(order_id) if found.get("refunds") else ()))
+        details = await self._refunds(order_id) if _refund_ids(found) else ()
+        return (_order_fact(found, payload), *details)
 
-    async def _pass(self, after: datetime) -> AsyncIterator[list[Fact]]:
+    async def _pass(self, after: datetime) -> AsyncIterator[list[Listed]]:
         query = {
             "modified_after": f"{after:%Y-%m-%dT%H:%M:%S}",
             "dates_are_gmt": "true",
@@ -78,16 +82,72 @@ class Orders:
         page = 1
         while True:
             listing = await self._api.listing("orders", {**query, "page": str(page)})
-            yield [_order_fact(found, payload) for found, payload in listing.items]
+            yield [(_order_fact(found, payload), _refund_ids(found)) for found, payload in listing.items]
             # The number of pages may have grown since the first one said it.
             if page >= listing.pages and len(listing.items) < PER_PAGE:
                 return
             page += 1
 
-    async def _details(self, orders: Sequence[Fact]) -> list[Fact]:
-        """The refunds of those orders that have any. An order's rank is odd or even, its refunds are in the body."""
-        return [fact for order in orders if b'"refunds":[{' in order.payload for fact in await self._refunds(order.order_id)]
+    async def _details(self, orders: Sequence[Listed], seen: set[tuple[str, int]]) -> list[Fact]:
+        """The refunds of the orders that name one which was not asked for yet."""
+        details: list[Fact] = []
+        for order, refund_ids in orders:
+            asked = {("refund", refund_id) for refund_id in refund_ids}
+            if not asked <= seen:
+                details += await self._refunds(order.order_id)
+                seen |= asked
+        return details
 
     async def _refunds(self, order_id: str) -> tuple[Fact, ...]:
         listing = await self._api.listing(f"orders/{order_id}/refunds", {"per_page": str(PER_PAGE)})
         return tuple(_refund_fact(order_id, found, payload) for found, payload in listing.items)
+
+
+def _unseen(listed: Sequence[Listed], seen: set[tuple[str, int]]) -> list[Listed]:
+    """Those of which this very state was not seen yet; remembers them."""
+    fresh = []
+    for fact, refund_ids in listed:
+        state = (fact.order_id, hash(fact.payload))
+        if state not in seen:
+            seen.add(state)
+            fresh.append((fact, refund_ids))
+    return fresh
+
+
+def _order_fact(found: Record, payload: bytes) -> Fact:
+    """One that says too little of itself is kept as well: reading it will say what is wrong, and hold it."""
+    try:
+        return order_fact(found, payload, topic=ORDER_TOPIC)
+    except PayloadError as error:
+        if not is_id(found.get("id")):
+            raise ShopUnavailableError(f"the list of orders holds something else: {error}") from error
+        return Fact(kind=FactKind.ORDER, order_id=str(found["id"]), topic=ORDER_TOPIC, payload=payload, version=UNDATED)
+
+
+def _refund_fact(order_id: str, found: Record, payload: bytes) -> Fact:
+    try:
+        part, version = identity(found, "refund id"), made_at(found)
+    except PayloadError as error:
+        raise ShopUnavailableError(f"the refunds of order {order_id} hold something else: {error}") from error
+    return Fact(
+        kind=FactKind.REFUND, order_id=order_id, topic=REFUND_TOPIC, payload=payload, version=version, part=part
+    )
+
+
+def _refund_ids(order: Record) -> frozenset[str]:
+    refunds = order.get("refunds")
+    if not isinstance(refunds, list):
+        return frozenset()
+    return frozenset(str(refund.get("id")) for refund in refunds if isinstance(refund, dict))
+
+
+def _stamp(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _time_of(cursor: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(cursor)
+    except ValueError as error:
+        raise ShopRefusedError(f"{cursor[:40]!r} is no time to ask from", fix="give an ISO 8601 date") from error
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

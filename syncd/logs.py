@@ -1,0 +1,200 @@
+"""Logging: structlog set up once, and the redaction that everything said passes on its way out.
+
+Modules say `log = structlog.get_logger()` and nothing else. Redaction is the last step before rendering, for our own
+events and for the records of libraries alike, so that no call can forget it.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, Set
+from datetime import date, datetime
+from io import TextIOBase
+from typing import Any, Literal, TextIO, cast
+from urllib.parse import quote, quote_plus
+
+import orjson
+import structlog
+from pydantic import SecretStr
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+Style = Literal["json", "console"]
+
+HIDDEN = "***"
+SHORTEST = 4  # shorter values occur by chance, and hiding them would shred every line
+DEEPEST = 12
+LARGEST_INT = 2**63
+
+_SECRET_KEY = re.compile(
+    r"token|secret|passw|authorization|signature|consumer_|api_?key|cookie|hmac|credential", re.IGNORECASE
+)
+# Secrets that show by their shape: HTTP authorization, parameters of a URL, a URL's user part, shops' own prefixes.
+_SHAPES = (
+    (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
+    (
+        re.compile(
+            r"""((?:token|secret|password|signature|consumer_key|api_?key)["']?\s*[=:]\s*["']?)[^&\s"',;}]+""",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"\b(?:whsec_[\w+/=-]+|shp[a-z]{2}_\w{16,}|c[ks]_[0-9a-f]{32,})"), HIDDEN),
+)
+
+
+class _Protected:
+    """Values registered to be hidden wherever they occur."""
+
+    def __init__(self) -> None:
+        self._values: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, secret: str) -> None:
+        forms = {secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1]}
+        self._values |= {form for form in forms if len(form) >= SHORTEST}
+        # The longest first, or a secret that begins with another one would leave its end in the open.
+        longest_first = sorted(self._values, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def hide(self, text: str) -> str:
+        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+
+_protected = _Protected()
+
+
+def protect(*secrets: SecretStr | str) -> None:
+    """Register secret values: from now on they are masked wherever they occur in anything logged."""
+    for secret in secrets:
+        _protected.add(secret.get_secret_value() if isinstance(secret, SecretStr) else secret)
+
+
+def masked(text: str) -> str:
+    """A text without secrets, registered ones and those that show by their shape."""
+    text = _protected.hide(text)
+    for shape, instead in _SHAPES:
+        text = shape.sub(instead, text)
+    return text
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The processor: plain JSON values without secrets, however deep; it never fails, whatever it is given."""
+    return cast("EventDict", _plain(event, DEEPEST))
+
+
+def style_for(setting: str, stream: TextIO) -> Style:
+    """What `log.format` comes to: `auto` is for eyes on a terminal, else JSON."""
+    if setting == "auto":
+        return "console" if stream.isatty() else "json"
+    return "console" if setting == "console" else "json"
+
+
+def configure(level: str, style: Style) -> None:
+    """Set up structlog and the standard library's root logger; both write to standard error."""
+    # Frames' local variables would hold payloads and tokens, so they stay out.
+    trace: Processor = (
+        structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False, use_rich=False))
+        if style == "json"
+        else structlog.processors.format_exc_info
+    )
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, trace, redact, _renderer(style)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.BytesLoggerFactory(cast("Any", _Stderr())),
+        cache_logger_on_first_use=True,
+    )
+    handler = _Handler(cast("TextIO", _Stderr()))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, trace, redact, _text(style)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [*(other for other in root.handlers if not isinstance(other, _Handler)), handler]
+    root.setLevel(logging.WARNING)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Ours, so that configuring again replaces it and leaves others alone."""
+
+
+class _Stderr(TextIOBase):
+    """Standard error as it is at the moment of writing, not as it was when logging was set up."""
+
+    def write(self, data: str | bytes) -> int:
+        text = data.decode() if isinstance(data, bytes) else data
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def _text(style: Style) -> Processor:
+    """The renderer for records of the standard library, which wants text."""
+    if style == "json":
+        return lambda _logger, _method, event: orjson.dumps(event).decode()
+    return _console()
+
+
+def _renderer(style: Style) -> Processor:
+    if style == "json":
+        return lambda _logger, _method, event: orjson.dumps(event)
+    console = _console()
+    return lambda logger, method, event: str(console(logger, method, event)).encode()
+
+
+def _console() -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+    )
+
+
+def _plain(value: Any, depth: int) -> Any:  # noqa: ANN401 - anything may be logged
+    match value:
+        case None | bool() | float():
+            return value
+        case int():
+            return value if abs(value) < LARGEST_INT else str(value)
+        case str():
+            return masked(_encodable(value))
+        case _ if depth == 0:
+            return "..."
+        case Mapping():
+            return {
+                masked(_encodable(str(key))): HIDDEN if _is_secret(key, below) else _plain(below, depth - 1)
+                for key, below in value.items()
+            }
+        case list() | tuple() | Set():
+            return [_plain(below, depth - 1) for below in value]
+        case SecretStr():
+            return HIDDEN
+        case bytes() | bytearray():
+            return masked(value.decode("utf-8", "backslashreplace"))
+        case date() | datetime():
+            return value.isoformat()
+    return masked(_encodable(_said(value)))
+
+
+def _is_secret(key: object, value: object) -> bool:
+    """Whether a key's name says secret; flags and counts under such a name are none."""
+    return bool(_SECRET_KEY.search(str(key))) and not (value is None or isinstance(value, bool | int))
+
+
+def _said(value: object) -> str:
+    try:
+        return repr(value) if isinstance(value, BaseException) else str(value)
+    except Exception:  # noqa: BLE001 - a log entry about an error must not become one
+        return f"<{type(value).__name__}>"
+
+
+def _encodable(text: str) -> str:
+    """JSON is UTF-8, in which half a surrogate pair has no place."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
