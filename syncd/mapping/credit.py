@@ -162,6 +162,7 @@ def _credit_note(
         expected_lines=form.lines,
         expected=form.totals,
         rounding=form.rounding,
+        payment="TB" if sale.payment == "MB" else sale.payment,  # a Multibanco reference only takes money in
         references=(Reference(key=sale.key, amount=gross, reason=shorten(reason, limits.notes)),),
         notes=shorten(reason, limits.notes),
         due_at=due_at,

@@ -1,7 +1,6 @@
 """What `syncd check` says of a WooCommerce shop: address, secret, key, permalinks, and the webhooks as the shop has them."""
 
 from collections.abc import Iterable, Sequence
-from urllib.parse import urlsplit
 
 from syncd.domain.errors import ShopError
 from syncd.domain.findings import Finding
@@ -89,7 +88,7 @@ def _topic(subject: str, topic: str, active: set[str], ours: Sequence[Record]) -
 
 
 def _is_ours(webhook: Record, name: str) -> bool:
-    return urlsplit(text(webhook, "delivery_url")).path.rstrip("/").endswith(f"/webhooks/{name}")
+    return text(webhook, "delivery_url").partition("?")[0].rstrip("/").endswith(f"/webhooks/{name}")
 
 
 def _speaks_v3(webhook: Record) -> bool:

@@ -21,9 +21,15 @@ from syncd.shops.woocommerce.signing import credentials_of
 
 NAMESPACE = "wp-json/wc/v3"
 GONE = "woocommerce_rest_shop_order_invalid_id"
-CHECK_KEY = "check consumer_key and consumer_secret, and that the web server passes on the Authorization header"
-CHECK_RIGHTS = "give the key the right to read, and its owner the role of shop manager"
-CHECK_ADDRESS = "check url, and set permalinks in WordPress, Settings, Permalinks to anything but plain"
+PASS_FIREWALL = "let our requests pass the shop's firewall or security plug-in"
+MOVED = "set url to the address that the shop sends us on to"
+OLD_SHOP = "see whether the shop's WooCommerce is older than 3.5, or a plug-in changes its API"
+FIXES = {
+    401: "check consumer_key and consumer_secret, and that the web server passes on the Authorization header",
+    403: "give the key the right to read, and its owner the role of shop manager",
+    404: "check url, and set permalinks in WordPress, Settings, Permalinks to anything but plain",
+    406: PASS_FIREWALL,
+}
 
 
 class GoneError(ShopRefusedError):
@@ -79,7 +85,7 @@ class RestApi:
 
     async def _get(self, path: str, query: Mapping[str, str]) -> tuple[Mapping[str, str], bytes]:
         try:
-            base = URL(self._config.url)
+            base = URL(self._config.url).with_user(None)
             url = (base / NAMESPACE / path).with_query(dict(query))
         except ValueError as error:
             raise ShopRefusedError("the shop's url is no web address", fix='set url to "https://..."') from error
@@ -119,18 +125,9 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes, *, now: dat
         return ShopUnavailableError(told, retry_after=retry_after(headers.get("Retry-After", ""), now=now))
     if status >= 500 or status in {408, 425}:
         return ShopUnavailableError(told)
-    if status == 401:
-        return ShopRefusedError(told, fix=CHECK_KEY)
-    if status == 403:
-        fix = CHECK_RIGHTS if code else "let our requests pass the shop's firewall or security plug-in"
-        return ShopRefusedError(told, fix=fix)
-    if status == 404:
-        return ShopRefusedError(told, fix=CHECK_ADDRESS)
-    if 300 <= status < 400:
-        return ShopRefusedError(f"HTTP {status}: the shop sends us elsewhere", fix="set url to the address it uses")
-    if status == 406:
-        return ShopRefusedError(told, fix="let our requests pass the shop's firewall or security plug-in")
-    return ShopRefusedError(told, fix="this shop's WooCommerce does not understand us; is it older than 3.5?")
+    if status == 403 and not code:
+        return ShopRefusedError(told, fix=PASS_FIREWALL)
+    return ShopRefusedError(told, fix=FIXES.get(status, MOVED if status < 400 else OLD_SHOP))
 
 
 def retry_after(value: str, *, now: datetime) -> timedelta | None:

@@ -41,6 +41,7 @@ class Orders:
         """
         start = _time_of(cursor) if cursor else self._now() - OVERLAP
         seen: set[tuple[str, int]] = set()
+        asked: set[str] = set()
         until: datetime | None = None
         while True:
             pages, changed = 0, []
@@ -49,7 +50,7 @@ class Orders:
                 fresh = _unseen(listed, seen)
                 changed += [fact.version for fact, _ in fresh]
                 if fresh:
-                    details = await self._details(fresh, seen)
+                    details = await self._details(fresh, asked)
                     yield Page(facts=(*(fact for fact, _ in fresh), *details), cursor=_stamp(start))
             until = until or max([start, *changed])
             # A single page is a single moment, in which nothing moves.
@@ -88,14 +89,13 @@ class Orders:
                 return
             page += 1
 
-    async def _details(self, orders: Sequence[Listed], seen: set[tuple[str, int]]) -> list[Fact]:
+    async def _details(self, orders: Sequence[Listed], asked: set[str]) -> list[Fact]:
         """The refunds of the orders that name one which was not asked for yet."""
         details: list[Fact] = []
         for order, refund_ids in orders:
-            asked = {("refund", refund_id) for refund_id in refund_ids}
-            if not asked <= seen:
+            if not refund_ids <= asked:
                 details += await self._refunds(order.order_id)
-                seen |= asked
+                asked |= refund_ids
         return details
 
     async def _refunds(self, order_id: str) -> tuple[Fact, ...]:
