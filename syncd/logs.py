@@ -4,11 +4,12 @@ Modules say `log = structlog.get_logger()` and nothing else. Redaction is the la
 events and for the records of libraries alike, so that no call can forget it.
 """
 
+import json
 import logging
 import re
 import sys
-from collections.abc import Mapping, Set
-from datetime import date, datetime
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from io import TextIOBase
 from typing import Any, Literal, TextIO, cast
 from urllib.parse import quote, quote_plus
@@ -34,7 +35,7 @@ _SHAPES = (
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (
         re.compile(
-            r"""((?:token|secret|password|signature|consumer_key|api_?key)["']?\s*[=:]\s*["']?)[^&\s"',;}]+""",
+            r"""((?:token|secret|password|signature|consumer_key|api_?key)(?:=["']?|["']\s*:\s*["']?))[^&\s"',;}]+""",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",
@@ -52,7 +53,9 @@ class _Protected:
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, secret: str) -> None:
-        forms = {secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1]}
+        in_url = {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
+        in_text = {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+        forms = {secret, *in_url, *in_text}
         self._values |= {form for form in forms if len(form) >= SHORTEST}
         # The longest first, or a secret that begins with another one would leave its end in the open.
         longest_first = sorted(self._values, key=len, reverse=True)
@@ -157,39 +160,39 @@ def _console() -> Processor:
     )
 
 
-def _plain(value: Any, depth: int) -> Any:  # noqa: ANN401 - anything may be logged
-    match value:
-        case None | bool() | float():
-            return value
-        case int():
-            return value if abs(value) < LARGEST_INT else str(value)
-        case str():
-            return masked(_encodable(value))
-        case _ if depth == 0:
-            return "..."
-        case Mapping():
-            return {
-                masked(_encodable(str(key))): HIDDEN if _is_secret(key, below) else _plain(below, depth - 1)
-                for key, below in value.items()
-            }
-        case list() | tuple() | Set():
-            return [_plain(below, depth - 1) for below in value]
-        case SecretStr():
-            return HIDDEN
-        case bytes() | bytearray():
-            return masked(value.decode("utf-8", "backslashreplace"))
-        case date() | datetime():
-            return value.isoformat()
-    return masked(_encodable(_said(value)))
+def _plain(value: object, depth: int) -> object:
+    """Containers by their parts; what lies too deep, or holds itself, ends in dots."""
+    if not isinstance(value, Mapping | list | tuple | AbstractSet):
+        return _scalar(value)
+    if depth == 0:
+        return "..."
+    if not isinstance(value, Mapping):
+        return [_plain(below, depth - 1) for below in value]
+    return {
+        _encodable(masked(str(key))): HIDDEN if _is_secret(key, below) else _plain(below, depth - 1)
+        for key, below in value.items()
+    }
+
+
+def _scalar(value: object) -> object:
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return int(value) if abs(value) < LARGEST_INT else str(value)
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    return _encodable(masked(_said(value)))
 
 
 def _is_secret(key: object, value: object) -> bool:
-    """Whether a key's name says secret; flags and counts under such a name are none."""
-    return bool(_SECRET_KEY.search(str(key))) and not (value is None or isinstance(value, bool | int))
+    """Whether a key's name says secret; a flag under such a name is none."""
+    return bool(_SECRET_KEY.search(str(key))) and not (value is None or isinstance(value, bool))
 
 
 def _said(value: object) -> str:
     try:
+        if isinstance(value, bytes | bytearray):
+            return value.decode("utf-8", "backslashreplace")
         return repr(value) if isinstance(value, BaseException) else str(value)
     except Exception:  # noqa: BLE001 - a log entry about an error must not become one
         return f"<{type(value).__name__}>"

@@ -21,14 +21,14 @@ from syncd.shops.woocommerce.signing import credentials_of
 
 NAMESPACE = "wp-json/wc/v3"
 GONE = "woocommerce_rest_shop_order_invalid_id"
-PASS_FIREWALL = "let our requests pass the shop's firewall or security plug-in"
+LET_US_IN = "let our requests pass the shop's firewall or security plug-in"
 MOVED = "set url to the address that the shop sends us on to"
 OLD_SHOP = "see whether the shop's WooCommerce is older than 3.5, or a plug-in changes its API"
 FIXES = {
     401: "check consumer_key and consumer_secret, and that the web server passes on the Authorization header",
     403: "give the key the right to read, and its owner the role of shop manager",
     404: "check url, and set permalinks in WordPress, Settings, Permalinks to anything but plain",
-    406: PASS_FIREWALL,
+    406: LET_US_IN,
 }
 
 
@@ -126,7 +126,7 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes, *, now: dat
     if status >= 500 or status in {408, 425}:
         return ShopUnavailableError(told)
     if status == 403 and not code:
-        return ShopRefusedError(told, fix=PASS_FIREWALL)
+        return ShopRefusedError(told, fix=LET_US_IN)
     return ShopRefusedError(told, fix=FIXES.get(status, MOVED if status < 400 else OLD_SHOP))
 
 

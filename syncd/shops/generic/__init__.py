@@ -1,0 +1,1 @@
+"""Any system that can post JSON: the order document is ours, the signature is the Standard Webhooks scheme."""
