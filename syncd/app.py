@@ -29,6 +29,7 @@ from syncd.settings import Settings
 from syncd.shops.port import Shop, load_shop
 from syncd.store import engine
 from syncd.store.engine import Database
+from syncd.store.lock import sole_daemon
 from syncd.store.references import LedgerDirectory
 from syncd.web.health import Health, Readiness
 
@@ -111,6 +112,7 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Start, say so, work until `stop`, then drain: no new requests, the one in flight ends, everything closes."""
         async with AsyncExitStack() as stack:
+            stack.enter_context(sole_daemon(self._settings.database.url))
             parts = await open_parts(self._settings, stack)
             if self._settings.database.upgrade_on_start:
                 await engine.upgrade(self._settings.database.url)

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,7 +57,7 @@ def demo(
     """
     from syncd.demo.show import show  # noqa: PLC0415
 
-    raise SystemExit(asyncio.run(show(orders, serve=serve)))
+    raise SystemExit(asyncio.run(show(orders, stay=serve)))
 
 
 @app.command()
@@ -70,12 +71,14 @@ def run(
     """Run the daemon until SIGTERM; then it drains and exits with 0."""
     from syncd import app as daemon  # noqa: PLC0415
     from syncd import logs  # noqa: PLC0415
+    from syncd.settings import secrets_in  # noqa: PLC0415
 
     settings = _settings(config)
     roles = [part.strip() for part in role.split(",") if part.strip()] or list(daemon.ROLES)
     if unknown := set(roles) - set(daemon.ROLES):
         raise SyncdError(f"unknown role {', '.join(sorted(unknown))}", fix=f"choose from {', '.join(daemon.ROLES)}")
-    logs.configure_from(settings)
+    logs.protect(*secrets_in(settings))
+    logs.configure(settings.log.level, logs.style_for(settings.log.format, sys.stderr))
     asyncio.run(daemon.run_until_signalled(settings, roles))
 
 
@@ -178,9 +181,12 @@ def sandbox(
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS")] = "127.0.0.1",
 ) -> None:
     """Run the emulator of an invoicing service alone, until interrupted."""
-    from syncd.sandbox.server import run_forever  # noqa: PLC0415
+    from syncd.sandbox.server import SANDBOXES, run_forever  # noqa: PLC0415
 
-    asyncio.run(run_forever(provider, host, port))
+    if provider not in SANDBOXES:
+        raise SyncdError(f"no sandbox {provider!r}", fix=f"choose from {', '.join(sorted(SANDBOXES))}")
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run_forever(provider, host, port))
 
 
 def _settings(config: Path | None) -> Any:  # noqa: ANN401 - imported late; syncd.settings.Settings

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from syncd import logs
 from syncd.app import ROLES, Daemon
-from syncd.sandbox.server import Sandbox
+from syncd.sandbox.server import Serving, serve
 from syncd.settings import Settings, load
 from syncd.store import attempts, orders
 from syncd.store.engine import Database
@@ -100,16 +100,16 @@ def _story(told: dict[str, Any], copy: int) -> Story:
     return Story(told["title"], order_id, tuple(deliveries))
 
 
-async def show(count: int, *, serve: bool) -> int:
+async def show(count: int, *, stay: bool) -> int:
     """Run it all; 0 if every order ended as it should: issued, held with a reason, or nothing due."""
     console = Console(highlight=False)
     logs.configure("warning", "console")
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncd-demo-"))
-        sandbox = await stack.enter_async_context(Sandbox("billpt", port=0))
+        service = await stack.enter_async_context(await serve("billpt"))
         secret = secrets.token_hex(16)
         stop = asyncio.Event()
-        settings = _settings(folder, sandbox, secret)
+        settings = _settings(folder, service, secret)
         daemon = Daemon(settings, ROLES)
         running = asyncio.create_task(daemon.run(stop), name="daemon")
         await asyncio.wait({running, asyncio.create_task(daemon.started.wait())}, return_when=asyncio.FIRST_COMPLETED)
@@ -118,7 +118,7 @@ async def show(count: int, *, serve: bool) -> int:
         database = Database.open(settings.database.url)
         stack.push_async_callback(database.close)
         console.print(
-            f"Bill.pt sandbox at {sandbox.url}, syncd at http://127.0.0.1:{daemon.port}, ledger in {folder}\n"
+            f"Bill.pt sandbox at {service.url}, syncd at http://127.0.0.1:{daemon.port}, ledger in {folder}\n"
         )
         started = time.monotonic()
         told = stories(count)
@@ -129,9 +129,9 @@ async def show(count: int, *, serve: bool) -> int:
         async with database.read() as connection:
             purposes = await attempts.per_purpose(connection, account="main")
         _print_summary(console, found, answers, purposes, time.monotonic() - started)
-        if serve:
+        if stay:
             console.print(
-                f"\nStill running: http://127.0.0.1:{daemon.port}/metrics and /readyz; sandbox {sandbox.url}. "
+                f"\nStill running: http://127.0.0.1:{daemon.port}/metrics and /readyz; sandbox {service.url}. "
                 "Ctrl-C ends it."
             )
             await running
@@ -140,10 +140,10 @@ async def show(count: int, *, serve: bool) -> int:
     return 0 if all(entry["state"] in {"issued", "held", "pending"} for entry in found.values()) else 1
 
 
-def _settings(folder: str, sandbox: Sandbox, secret: str) -> Settings:
+def _settings(folder: str, service: Serving, secret: str) -> Settings:
     """A settings file as anybody would write it, read as any other."""
     path = Path(folder, "syncd.toml")
-    filled = SETTINGS.format(folder=folder, service=sandbox.url, token=sandbox.token, secret=secret)
+    filled = SETTINGS.format(folder=folder, service=service.url, token=service.sandbox.token, secret=secret)
     path.write_text(filled, "utf-8")
     return load(path, {})
 

@@ -42,7 +42,14 @@ class Pollers:
     """Every shop's poller, and the fetcher of single orders."""
 
     def __init__(
-        self, sources: Mapping[str, Source], database: Database, door: Door, metrics: Metrics, *, owner: str, arrived: asyncio.Event
+        self,
+        sources: Mapping[str, Source],
+        database: Database,
+        door: Door,
+        metrics: Metrics,
+        *,
+        owner: str,
+        arrived: asyncio.Event,
     ) -> None:
         self._sources = sources
         self._database = database

@@ -55,7 +55,8 @@ _FILLER = r"(?:number|n[uú]mero|n\.?[ºo°r]\.?|no\b|nr\b|id\b|fiscal|de contri
 _LABELLED = re.compile(
     r"(?<!\w)(?:n\.?i\.?f|nipc|contribuinte|vat|tax ?id|cif|nie)(?![^\W\d_])"
     rf"{_FILLER}{{0,12}}"
-    r"((?:[a-z]{2}[ .\-]?)?[a-z]?\d(?:[ .\-]?\d){6,11}[a-z]?)(?!\w)",
+    # Nine digits however grouped, else one unbroken run: mistyped, or another country's.
+    r"((?:PT[ .\-]?)?\d(?:[ .\-]?\d){8}(?!\w)|(?:[a-z]{2}[ .\-]?)?[a-z]?\d{7,11}[a-z]?(?!\w))",
     re.IGNORECASE,
 )
 _BARE = re.compile(r"(?<![\w+])((?:PT[ .\-]?)?\d(?:[ .\-]?\d){8})(?![\w])", re.IGNORECASE)

@@ -20,7 +20,7 @@ def _issued() -> TypeAdapter[IssuedDocument]:
 
 
 def dump_draft(draft: DocumentDraft) -> str:
-    """Equal drafts give equal text."""
+    """The same draft gives the same text."""
     return _drafts().dump_json(draft).decode()
 
 

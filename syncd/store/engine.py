@@ -5,18 +5,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from syncd.domain.errors import SyncdError
 from syncd.store.migrations import HEAD
-
-if TYPE_CHECKING:
-    from sqlalchemy.dialects import postgresql
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -91,7 +88,7 @@ class Database:
                     async with connection.begin():
                         yield connection
 
-    def insert(self, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
         return insert_on(self.dialect, table)
 
@@ -107,18 +104,14 @@ class Database:
         return self._writer
 
 
-def insert(conn: AsyncConnection, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+def insert(conn: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """INSERT with `on_conflict_...` for the engine of this connection."""
     return insert_on(conn.dialect.name, table)
 
 
-def insert_on(dialect: str, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+def insert_on(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """INSERT with `on_conflict_...` for an engine by its name."""
-    if dialect == "sqlite":
-        return sqlite.insert(table)
-    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - one megabyte that SQLite does not need
-
-    return postgresql.insert(table)
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 async def now(conn: AsyncConnection) -> datetime:

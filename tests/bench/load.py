@@ -40,7 +40,9 @@ async def connection(host: str, port: int, waiting: list[bytes], times: list[flo
 
 async def main(host: str, port: int, path: str, connections: int, secret: str) -> None:
     waiting = [request(path, line.rstrip(b"\n"), secret.encode()) for line in sys.stdin.buffer]
-    count, times, wrong = len(waiting), [], []
+    count = len(waiting)
+    times: list[float] = []
+    wrong: list[bytes] = []
     started = time.perf_counter()
     await asyncio.gather(*(connection(host, port, waiting, times, wrong) for _ in range(connections)))
     seconds = time.perf_counter() - started

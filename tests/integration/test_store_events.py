@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 
+from syncd.domain.facts import Fact, FactKind
 from syncd.domain.states import OrderState
-from syncd.shops.port import Fact, FactKind
 from syncd.store import orders
 from syncd.store.engine import Database
 from syncd.store.events import Incoming, accept, new_event_id, problems

@@ -1,6 +1,7 @@
 """The smaller tables: requests, references, accounts, turns, the trail; and the texts that documents are kept as."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.domain.document import Amounts, DocumentDraft, IssuedDocument
+from syncd.domain.document import Amounts
 from syncd.domain.errors import AmountError
 from syncd.domain.hold import Hold
 from syncd.store import accounts, attempts, codec, pollers, references, trail
@@ -17,7 +18,7 @@ from syncd.store.engine import Database
 from syncd.store.references import LedgerDirectory
 from syncd.store.tables import document
 from syncd.store.types import Money, microseconds
-from tests.integration.test_store_documents import draft_of, issue, plan, sent, take
+from tests.integration.test_store_documents import answer, draft_of, issue, plan, sent, take
 from tests.integration.test_store_events import a_fact, say
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -178,27 +179,26 @@ async def test_a_document_can_be_traced_to_its_event_its_requests_and_each_decis
 # -- texts and columns --------------------------------------------------------------
 
 AMOUNT = st.decimals(min_value=-(10**12), max_value=10**12, places=2)
+PRICE = st.decimals(min_value=0, max_value=10**6, places=10)
+AMOUNTS = st.builds(Amounts, net=AMOUNT, tax=AMOUNT, gross=AMOUNT)
+# Lone surrogates are no text in any encoding; payloads are cleaned of them before they come here.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-@given(
-    draft=st.builds(
-        DocumentDraft,
-        totals=st.builds(Amounts, net=AMOUNT, tax=AMOUNT, gross=AMOUNT),
-        due_at=st.datetimes(timezones=st.just(UTC)),
-        notes=TEXT,
-    )
-)
-def test_a_draft_comes_back_digit_for_digit(draft: DocumentDraft) -> None:
+@given(amounts=AMOUNTS, price=PRICE, notes=TEXT, due_at=st.datetimes(timezones=st.just(UTC)))
+def test_a_draft_comes_back_digit_for_digit(amounts: Amounts, price: Decimal, notes: str, due_at: datetime) -> None:
+    plain = draft_of()
+    lines = tuple(replace(line, unit_price=price, description=notes) for line in plain.lines)
+    draft = replace(plain, lines=lines, totals=amounts, notes=notes, due_at=due_at)
     text = codec.dump_draft(draft)
-    back = codec.load_draft(text)
-    assert back == draft
-    assert codec.dump_draft(back) == text
-    assert repr(back.lines) == repr(draft.lines)
+    assert repr(codec.load_draft(text).lines) == repr(draft.lines)
+    assert codec.load_draft(text) == draft
+    assert codec.dump_draft(codec.load_draft(text)) == text
 
 
-@given(issued=st.builds(IssuedDocument, totals=st.builds(Amounts, net=AMOUNT, tax=AMOUNT, gross=AMOUNT), number=TEXT))
-def test_an_issued_document_comes_back_digit_for_digit(issued: IssuedDocument) -> None:
+@given(amounts=AMOUNTS, number=TEXT)
+def test_an_issued_document_comes_back_digit_for_digit(amounts: Amounts, number: str) -> None:
+    issued = replace(answer(), totals=amounts, number=number)
     assert codec.load_issued(codec.dump_issued(issued)) == issued
 
 

@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from syncd.domain.facts import FactKind
 from syncd.domain.hold import Hold
 from syncd.domain.states import DocumentState, OrderState
-from syncd.shops.port import FactKind
 from syncd.store import orders
 from syncd.store.engine import Database
 from syncd.store.orders import OrderRow, state_of

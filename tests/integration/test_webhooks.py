@@ -38,7 +38,9 @@ class Receiver:
     async def post(self, body: bytes, *, secret: str = SECRET, shop: str = "montra", topic: str = "orders/paid") -> int:
         signature = base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
         headers = {"X-Shopify-Topic": topic, "X-Shopify-Hmac-Sha256": signature}
-        async with self._session.post(f"{self._address}/webhooks/{shop}", data=io.BytesIO(body), headers=headers) as answer:
+        async with self._session.post(
+            f"{self._address}/webhooks/{shop}", data=io.BytesIO(body), headers=headers
+        ) as answer:
             await answer.read()
             return answer.status
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncd.sandbox.billpt.amounts import ZERO, Priced, Sums
-from syncd.sandbox.billpt.lists import DocumentType
+from syncd.sandbox.billpt.lists import OWING, DocumentType
 
 Row = dict[str, Any]
 
@@ -78,6 +78,13 @@ class Document:
     @property
     def paid(self) -> Decimal:
         return sum((payment.total for payment in self.payments if not payment.receipt.annulled), ZERO)
+
+    @property
+    def owed(self) -> Decimal:
+        """What receipts may still settle; FR and FS settle themselves."""
+        if not self.final or self.annulled or self.kind.tag not in OWING:
+            return ZERO
+        return self.sums.gross - self.paid
 
     @property
     def observations(self) -> str:

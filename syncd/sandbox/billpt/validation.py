@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from syncd.sandbox.billpt.amounts import HUNDRED, ZERO
 
@@ -13,6 +13,8 @@ ANONYMOUS_NUMBER = "999999990"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _POSTCODE = re.compile(r"\d{4}(-\d{3})?")
 _INTEGER = re.compile(r"-?\d{1,18}")
+T = TypeVar("T")
+
 _MOMENT = "%Y-%m-%d %H:%M:%S"
 
 
@@ -47,42 +49,33 @@ class Fields:
         if value is None:
             return None
         if isinstance(value, bool | list | dict):
-            return self._wrong(f"9.{name}")
+            return self._checked(None, f"9.{name}", ok=False)
         text = str(value).strip()
         if most is not None and len(text) > most:
-            return self._wrong(f"101.{name}.{most}")
-        if len(text) < least:
-            return self._wrong(f"100.{name}.{least}")
-        return text
+            return self._checked(text, f"101.{name}.{most}", ok=False)
+        return self._checked(text, f"100.{name}.{least}", ok=len(text) >= least)
 
     def email(self, name: str, *, most: int = 150, required: bool = False) -> str | None:
         text = self.text(name, most=most, required=required)
-        return self._wrong(f"2.{name}") if text and not _EMAIL.fullmatch(text) else text
-
-    def alphanumeric(self, name: str, *, most: int, required: bool = False) -> str | None:
-        text = self.text(name, most=most, required=required)
-        return self._wrong(f"8.{name}") if text and not text.isalnum() else text
+        return self._checked(text, f"2.{name}", ok=not text or bool(_EMAIL.fullmatch(text)))
 
     def country(self, name: str = "pais") -> str | None:
         text = self.text(name, most=2, least=2)
-        if text and not (text.isascii() and text.isalpha()):
-            return self._wrong(f"9.{name}")
-        return text.upper() if text else None
+        text = text.upper() if text else None
+        return self._checked(text, f"9.{name}", ok=text is None or (text.isascii() and text.isalpha()))
 
     def choice(self, name: str, allowed: Collection[str]) -> str | None:
         text = self.text(name)
-        return self._wrong(f"9.{name}") if text is not None and text not in allowed else text
+        return self._checked(text, f"9.{name}", ok=text is None or text in allowed)
 
     def integer(self, name: str, *, low: int = 0, high: int | None = None, required: bool = False) -> int | None:
         value = self._present(name, required=required)
         if value is None:
             return None
         if isinstance(value, bool) or not _INTEGER.fullmatch(str(value)):
-            return self._wrong(f"7.{name}")
+            return self._checked(None, f"7.{name}", ok=False)
         number = int(value)
-        if number < low or (high is not None and number > high):
-            return self._wrong(f"9.{name}")
-        return number
+        return self._checked(number, f"9.{name}", ok=low <= number and (high is None or number <= high))
 
     def number(
         self, name: str, *, low: Decimal | None = None, high: Decimal | None = None, required: bool = False
@@ -92,10 +85,9 @@ class Fields:
             return None
         number = _decimal(value)
         if number is None:
-            return self._wrong(f"10.{name}")
-        if (low is not None and number < low) or (high is not None and number > high):
-            return self._wrong(f"9.{name}")
-        return number
+            return self._checked(None, f"10.{name}", ok=False)
+        within = (low is None or number >= low) and (high is None or number <= high)
+        return self._checked(number, f"9.{name}", ok=within)
 
     def percentage(self, name: str) -> Decimal:
         return self.number(name, low=ZERO, high=HUNDRED) or ZERO
@@ -118,7 +110,7 @@ class Fields:
         try:
             return datetime.strptime(text, _MOMENT)  # noqa: DTZ007 - the service's times carry no zone
         except ValueError:
-            return self._wrong(f"9.{name}")
+            return self._checked(None, f"9.{name}", ok=False)
 
     def address(self, prefix: str = "", *, country: str | None = None) -> dict[str, str]:
         """Street, postal code and town under their names; a Portuguese postal code must look like one (214)."""
@@ -137,13 +129,16 @@ class Fields:
             self.errors.append(f"1.{name}")
         return value
 
-    def _wrong(self, code: str) -> None:
+    def _checked(self, value: T, code: str, *, ok: bool) -> T | None:
+        if ok:
+            return value
         self.errors.append(code)
+        return None
 
 
 def tax_number_is_valid(number: str) -> bool:
     """Nine digits of which the last is the check digit (weights 9 to 2, modulo 11)."""
-    if not (len(number) == 9 and number.isascii() and number.isdigit()) or number[0] in "04" and number[:2] != "45":
+    if not (len(number) == 9 and number.isascii() and number.isdigit()) or (number[0] in "04" and number[:2] != "45"):
         return False
     rest = sum(int(digit) * weight for digit, weight in zip(number, range(9, 1, -1), strict=False)) % 11
     return int(number[8]) == (0 if rest < 2 else 11 - rest)

@@ -18,8 +18,8 @@ def read_buyer(order: Record, *, tax_id_keys: Sequence[str]) -> Buyer:
         name=bill_to.name or ship_to.name,
         email=text(billing, "email"),
         phone=text(billing, "phone") or text(shipping, "phone"),
-        tax_id=tax_id,
-        tax_id_source=source,
+        tax_id=plain(tax_id),
+        tax_id_source=plain(source),
         tax_exempt=("is_vat_exempt", "yes") in pairs,
         billing=bill_to,
         # Without anything to ship every field is there and blank.
@@ -51,7 +51,7 @@ def _joined(separator: str, *parts: str) -> str:
 def _pairs(order: Record) -> list[tuple[str, str]]:
     """The metadata that are texts or numbers; plug-ins store anything."""
     return [
-        (key, plain(value) if isinstance(value, str) else str(value))
+        (key, str(value))
         for entry in records(order, "meta_data")
         if isinstance(key := entry.get("key"), str)
         and isinstance(value := entry.get("value"), str | int | Decimal)

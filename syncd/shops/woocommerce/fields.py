@@ -40,10 +40,10 @@ def objects(raw: bytes) -> list[tuple[Record, bytes]]:
         raise PayloadError(f"{_kind(found)} instead of a list of objects")
     # It was read as a whole, so that each piece must read as well.
     whole, at, pieces = raw.decode(), 0, []
-    for item in found:
+    for item in [record(item, "the list") for item in found]:
         start = whole.index("{", at)
         _, at = _DECODER.raw_decode(whole, start)
-        pieces.append((record(item, "the list"), whole[start:at].encode()))
+        pieces.append((item, whole[start:at].encode()))
     return pieces
 
 
@@ -98,11 +98,9 @@ def plain(value: str) -> str:
     """Entities decoded; without what databases and documents cannot hold: NUL and halves of surrogate pairs."""
     if "&" in value:
         value = _ENTITY.sub(lambda match: unescape(match[0]), value)
-    if "\0" in value:
-        value = value.replace("\0", "")
     if not value.isascii():
         value = value.encode("utf-8", "replace").decode()
-    return value.strip()
+    return value.replace("\0", "").strip()
 
 
 def name(source: Record, key: str) -> str:

@@ -1,0 +1,360 @@
+"""Drafts as Bill.pt's request bodies, its answers as issued documents. Pure.
+
+Bodies hold JSON values and Decimals, which leave as numbers with exactly their digits. Dates are left out: the
+service then takes the time of issue, so that dates in a series never go backwards.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from syncd.domain.customer import FINAL_CONSUMER_NIF, Customer, CustomerKind
+from syncd.domain.document import (
+    Amounts,
+    DocumentDraft,
+    DocumentKey,
+    DocumentKind,
+    DraftLine,
+    IssuedDocument,
+    IssuedLine,
+    Nature,
+)
+from syncd.domain.errors import AmountError, RefusedError
+from syncd.domain.money import decimal_of
+from syncd.mapping.texts import shorten
+from syncd.providers.billpt.errors import TOO_LONG, Code
+from syncd.providers.port import Issue
+
+Body = dict[str, Any]
+
+NOTES_LIMIT = 200
+REASON_LIMIT = 200
+CORRECTING = frozenset({DocumentKind.NC, DocumentKind.ND})
+
+# What may be cut where the service finds it too long; codes, tax numbers and the marker say who and what it is.
+_SHORTENABLE = frozenset({"nome", "morada", "codigo_postal", "cidade", "observacoes"})
+
+
+class IncompleteAnswerError(ValueError):
+    """An answer of success that lacks what it must tell; the message names the field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ids:
+    """What the account calls the things that one document names; empty strings for what is not named by id.
+
+    `taxes` by rate, `articles` by code.
+    """
+
+    series: str = ""
+    payment: str = ""
+    unit: str = ""
+    customer: str = ""
+    receipt_type: str = ""
+    taxes: Mapping[Decimal, str] = field(default_factory=dict)
+    articles: Mapping[str, str] = field(default_factory=dict)
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------
+
+
+def document_body(issue: Issue, ids: Ids) -> Body:
+    """`POST documentos` for a sale or for a document that corrects one."""
+    draft = issue.draft
+    body: Body = {"tipificacao": draft.kind.value, **_header(draft, ids)}
+    if draft.kind in CORRECTING:
+        original = original_of(issue, draft.references[0].key if draft.references else None)
+        body |= _filled(contato_id=_id(original.customer_id)) | _address(draft.customer)
+        body["produtos"] = [_correcting_line(line, original, ids) for line in draft.lines]
+    else:
+        body |= _customer(draft.customer, ids)
+        body["produtos"] = [_line(line, ids) | _article(line, ids) for line in draft.lines]
+    body["nota_documento"] = issue.marker
+    body |= _filled(observacoes=draft.notes)
+    if draft.rounding:
+        body["arredondamento"] = draft.rounding
+    if issue.finalise:
+        body["id"] = _id(issue.finalise)
+    body["terminado"] = 0 if issue.as_draft else 1
+    return body
+
+
+def receipt_body(issue: Issue, ids: Ids) -> Body:
+    """`POST recibos`; receipts have no internal note, so their marker ends the printed remarks."""
+    draft = issue.draft
+    originals = [original_of(issue, reference.key) for reference in draft.references]
+    customer = next((original.customer_id for original in originals if original.customer_id), ids.customer)
+    if not originals or not customer:
+        raise RefusedError(
+            "a receipt needs the invoice that it settles and its customer's id",
+            code="billpt.original_unknown",
+            fix="issue the receipt by hand and skip the order",
+        )
+    return {
+        "contato_id": _id(customer),
+        "tipo_documento_id": _id(ids.receipt_type),
+        **_header(draft, ids),
+        "documentos": [
+            {"documento_id": _id(original.provider_id), "total": reference.amount}
+            for original, reference in zip(originals, draft.references, strict=True)
+        ],
+        "observacoes": f"{shorten(draft.notes, NOTES_LIMIT - len(issue.marker) - 1)} {issue.marker}".strip(),
+    }
+
+
+def original_of(issue: Issue, key: DocumentKey | None) -> IssuedDocument:
+    """The issued document that this one corrects or settles."""
+    if key is not None and key in issue.originals:
+        return issue.originals[key]
+    raise RefusedError(
+        f"{key or 'the document'} that this one refers to is not known as issued",
+        code="billpt.original_unknown",
+        fix="issue the correction by hand and skip the order",
+    )
+
+
+def shortened(body: Body, codes: Sequence[Code]) -> Body | None:
+    """The body with every text cut that the service finds too long; None where that is not what it minds.
+
+    Cut at a word, nothing appended. Fields of the customer and of lines share names, so all of a name are cut.
+    """
+    limits: dict[str, int] = {}
+    for code in codes:
+        if code.number != TOO_LONG or code.field not in _SHORTENABLE or not code.value.isdecimal():
+            return None
+        limits[code.field] = int(code.value)
+    cut = _cut(body, limits)
+    return cut if limits and cut != body else None
+
+
+def _cut(value: Any, limits: Mapping[str, int]) -> Any:  # noqa: ANN401 - JSON is of any shape
+    if isinstance(value, list):
+        return [_cut(entry, limits) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: shorten(entry, limits[name]) if name in limits and isinstance(entry, str) else _cut(entry, limits)
+        for name, entry in value.items()
+    }
+
+
+def _header(draft: DocumentDraft, ids: Ids) -> Body:
+    return _filled(serie_id=_id(ids.series), metodo_pagamento_id=_id(ids.payment) if draft.payment else "")
+
+
+def _customer(customer: Customer, ids: Ids) -> Body:
+    """No contact at all stands for the account's final consumer; a known one goes by id."""
+    if customer.kind is CustomerKind.ANONYMOUS:
+        return {}
+    if ids.customer:
+        return {"contato_id": _id(ids.customer), **_address(customer)}
+    contact = _filled(
+        codigo=customer.code,
+        nome=customer.name,
+        nif=customer.tax_id if customer.tax_id != FINAL_CONSUMER_NIF else "",
+        email=customer.email,
+    )
+    # The service may find an older contact by its tax number: the address of this document stands on it all the same.
+    return {"contato": contact | _address(customer), **_address(customer)}
+
+
+def _address(customer: Customer) -> Body:
+    if customer.kind is CustomerKind.ANONYMOUS:
+        return {}
+    return _filled(
+        morada=customer.street, codigo_postal=customer.postcode, cidade=customer.city, pais=customer.country
+    )
+
+
+def _line(line: DraftLine, ids: Ids) -> Body:
+    body: Body = {
+        "nome": line.description,
+        "quantidade": line.quantity,
+        "preco_unitario": line.unit_price,
+        # Said even where it is none, or a customer's stored discount might apply itself.
+        "desconto_1": line.discount,
+    }
+    if line.exemption is not None:
+        return body | {"imposto": 0, "isencao": line.exemption}
+    return body | {"imposto_id": _id(ids.taxes[line.vat_rate])}
+
+
+def _article(line: DraftLine, ids: Ids) -> Body:
+    if known := ids.articles.get(line.code):
+        return {"item_id": _id(known)}
+    article: Body = {"codigo": line.code, "unidade_medida_id": _id(ids.unit), "movimenta_stock": 0}
+    if line.nature is Nature.SERVICE:
+        return article | {"servico": 1}
+    return article | {"servico": 0, "ProductCategory": "M"}
+
+
+def _correcting_line(line: DraftLine, original: IssuedDocument, ids: Ids) -> Body:
+    if line.original is None or line.original >= len(original.lines) or not original.lines[line.original].id:
+        raise RefusedError(
+            f"line {line.code} has no line in {original.number} that it corrects",
+            code="billpt.original_unknown",
+            fix="credit by hand and release the order",
+        )
+    corrected = original.lines[line.original]
+    article = {"item_id": _id(corrected.article_id)} if corrected.article_id else _article(line, ids)
+    return {"lancamento_pai_id": _id(corrected.id), **_line(line, ids), **article}
+
+
+def _filled(**fields: int | str) -> Body:
+    """Only the fields that hold something: an empty one might overwrite what the service knows."""
+    return {name: value for name, value in fields.items() if value != ""}
+
+
+def _id(known: str) -> int | str:
+    return int(known) if known.isascii() and known.isdigit() else known
+
+
+# -- answers -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """What is needed to read ids in answers: rates by tax id, exemption codes by reason id."""
+
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
+    exemptions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A document in a list: enough to tell whether it is worth reading."""
+
+    id: str
+    gross: Decimal | None
+    issued_on: date | None
+    customer_id: str
+
+
+def document_of(data: object, lists: Lists, *, today: date) -> IssuedDocument:
+    """Read a document; `today` stands for the date of an answer that tells none (receipts, drafts).
+
+    Raises IncompleteAnswerError where id, number of a final document, or a total is missing.
+    """
+    record = _record(data)
+    provider_id, number = _text(record.get("id")), _text(record.get("invoice_number"))
+    if not provider_id:
+        raise IncompleteAnswerError("id")
+    final = _flag(record["terminado"]) if "terminado" in record else bool(number)
+    if final and not number:
+        raise IncompleteAnswerError("invoice_number")
+    contact = record.get("contato")
+    lines = record.get("lancamentos")
+    return IssuedDocument(
+        provider_id=provider_id,
+        number=number,
+        issued_on=_date(record.get("invoice_date")) or today,
+        totals=_amounts(record, "the document"),
+        lines=tuple(_issued_line(line, lists) for line in lines) if isinstance(lines, list) else (),
+        customer_id=_text(record.get("contato_id"))
+        or (_text(contact.get("id")) if isinstance(contact, dict) else ""),
+        marker=_text(record.get("nota_documento")),
+        final=final,
+        annulled=record.get("estado") == "A",
+        download_token=_text(record.get("token_download")),
+    )
+
+
+def with_marker(document: IssuedDocument, data: object, markers: frozenset[str]) -> IssuedDocument | None:
+    """The document if it carries one of the markers, in its note or (receipts) among its remarks' words."""
+    record = _record(data)
+    carried = {_text(record.get("nota_documento")).strip(), *_text(record.get("observacoes")).split()} & markers
+    return replace(document, marker=min(carried)) if carried else None
+
+
+def rows_of(page: object) -> tuple[tuple[Row, ...], int]:
+    """The documents on a page of a list, and the number of its last page."""
+    record = _record(page)
+    rows, last = record.get("data"), record.get("last_page")
+    if not isinstance(rows, list) or not isinstance(last, int):
+        raise IncompleteAnswerError("data or last_page")
+    return tuple(_row(row) for row in rows), last
+
+
+def state_of(data: object) -> str:
+    """The state letter of an answer, "" if it tells none."""
+    return _text(_record(data).get("estado"))
+
+
+def _row(data: object) -> Row:
+    record = _record(data)
+    if not (known := _text(record.get("id"))):
+        raise IncompleteAnswerError("id")
+    gross = record.get("gross_total")
+    return Row(
+        id=known,
+        gross=None if gross is None else _decimal(gross, "gross_total"),
+        issued_on=_date(record.get("invoice_date")),
+        customer_id=_text(record.get("contato_id")),
+    )
+
+
+def _issued_line(data: object, lists: Lists) -> IssuedLine:
+    record = _record(data)
+    item = record.get("item")
+    reason = _text(record.get("motivo_isencao_id"))
+    exemption = _text(record.get("isencao")) or lists.exemptions.get(reason)
+    amounts = _amounts(record, "a line")
+    return IssuedLine(
+        id=_text(record.get("id")),
+        article_id=_text(record.get("item_id")),
+        code=_text(record.get("codigo")) or (_text(item.get("codigo")) if isinstance(item, dict) else ""),
+        vat_rate=_rate(record, lists, exempt=bool(exemption or reason)),
+        exemption=exemption or None,
+        net=amounts.net,
+        tax=amounts.tax,
+        gross=amounts.gross,
+    )
+
+
+def _rate(record: Mapping[str, Any], lists: Lists, *, exempt: bool) -> Decimal | None:
+    """The rate that a line tells: itself, or by its tax's id; None where it tells none that is known."""
+    told = record.get("imposto")
+    told = told.get("valor") if isinstance(told, dict) else told
+    if told is not None and told != "":
+        return _decimal(told, "imposto")
+    known = lists.rates.get(_text(record.get("imposto_id")))
+    return Decimal(0) if known is None and exempt else known
+
+
+def _amounts(record: Mapping[str, Any], where: str) -> Amounts:
+    net, tax, gross = (
+        _decimal(record.get(name), f"{name} of {where}") for name in ("net_total", "tax_total", "gross_total")
+    )
+    return Amounts(net=net, tax=tax, gross=gross)
+
+
+def _decimal(value: object, where: str) -> Decimal:
+    try:
+        return decimal_of(value, where=where)
+    except AmountError:
+        raise IncompleteAnswerError(where) from None
+
+
+def _record(data: object) -> Mapping[str, Any]:
+    if not isinstance(data, dict):
+        raise IncompleteAnswerError("everything")
+    return data
+
+
+def _text(value: object) -> str:
+    """Ids and codes come as numbers or as texts, and are compared as texts."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _flag(value: object) -> bool:
+    return value in (True, 1, "1")
+
+
+def _date(value: object) -> date | None:
+    """The day of a date or of a time without zone, which is the mainland's."""
+    try:
+        return date.fromisoformat(_text(value)[:10])
+    except ValueError:
+        return None
