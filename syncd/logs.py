@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from io import TextIOBase
 from typing import Any, Literal, TextIO, cast
 from urllib.parse import quote, quote_plus
@@ -31,17 +32,23 @@ _SECRET_KEY = re.compile(
     r"token|secret|passw|authorization|signature|consumer_|api_?key|cookie|hmac|credential", re.IGNORECASE
 )
 # Secrets that show by their shape: HTTP authorization, parameters of a URL, a URL's user part, shops' own prefixes.
+# Each comes with texts of which one must occur (in lower case), because nearly all texts hold none and `in` is cheap.
 _SHAPES = (
-    (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
+    (("bearer", "basic"), re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (
+        ("token", "secret", "password", "signature", "key"),
         re.compile(
             r"""((?:token|secret|password|signature|consumer_key|api_?key)(?:=["']?|["']\s*:\s*["']?))[^&\s"',;}]+""",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",
     ),
-    (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), rf"\1{HIDDEN}@"),
-    (re.compile(r"\b(?:whsec_[\w+/=-]+|shp[a-z]{2}_\w{16,}|c[ks]_[0-9a-f]{32,})"), HIDDEN),
+    (("://",), re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), rf"\1{HIDDEN}@"),
+    (
+        ("whsec_", "shp", "ck_", "cs_"),
+        re.compile(r"\b(?:whsec_[\w+/=-]+|shp[a-z]{2}_\w{16,}|c[ks]_[0-9a-f]{32,})"),
+        HIDDEN,
+    ),
 )
 
 
@@ -77,8 +84,10 @@ def protect(*secrets: SecretStr | str) -> None:
 def masked(text: str) -> str:
     """A text without secrets, registered ones and those that show by their shape."""
     text = _protected.hide(text)
-    for shape, instead in _SHAPES:
-        text = shape.sub(instead, text)
+    low = text.lower()
+    for hints, shape, instead in _SHAPES:
+        if any(hint in low for hint in hints):
+            text = shape.sub(instead, text)
     return text
 
 
@@ -162,19 +171,28 @@ def _console() -> Processor:
 
 def _plain(value: object, depth: int) -> object:
     """Containers by their parts; what lies too deep, or holds itself, ends in dots."""
-    if not isinstance(value, Mapping | list | tuple | AbstractSet):
+    if isinstance(value, str) or not isinstance(value, Mapping | list | tuple | AbstractSet):
         return _scalar(value)
     if depth == 0:
         return "..."
     if not isinstance(value, Mapping):
         return [_plain(below, depth - 1) for below in value]
-    return {
-        _encodable(masked(str(key))): HIDDEN if _is_secret(key, below) else _plain(below, depth - 1)
-        for key, below in value.items()
-    }
+    plain: dict[str, object] = {}
+    for key, below in value.items():
+        name = str(key)
+        hidden = _says_secret(name) and not (below is None or isinstance(below, bool))  # a flag is no secret
+        plain[_encodable(masked(name))] = HIDDEN if hidden else _plain(below, depth - 1)
+    return plain
+
+
+@lru_cache(maxsize=1024)
+def _says_secret(name: str) -> bool:
+    return _SECRET_KEY.search(name) is not None
 
 
 def _scalar(value: object) -> object:
+    if isinstance(value, str):
+        return _encodable(masked(value))
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
@@ -182,11 +200,6 @@ def _scalar(value: object) -> object:
     if isinstance(value, SecretStr):
         return HIDDEN
     return _encodable(masked(_said(value)))
-
-
-def _is_secret(key: object, value: object) -> bool:
-    """Whether a key's name says secret; a flag under such a name is none."""
-    return bool(_SECRET_KEY.search(str(key))) and not (value is None or isinstance(value, bool))
 
 
 def _said(value: object) -> str:

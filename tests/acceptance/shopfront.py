@@ -20,7 +20,7 @@ SAMPLE: dict[str, Any] = json.loads(json.loads(CAPTURE.read_text("utf-8"))["body
 
 def an_order(number: int, *, quantity: int = 1, **changes: Any) -> dict[str, Any]:
     """The paid order of the capture under another id; more pieces cost more."""
-    order = json.loads(json.dumps(SAMPLE))
+    order: dict[str, Any] = json.loads(json.dumps(SAMPLE))
     (line,) = order["line_items"]
     line["quantity"] = quantity
     for field in ("subtotal", "subtotal_tax", "total", "total_tax"):

@@ -3,6 +3,7 @@
 It shares no code with the adapter: what it checks and answers was read from captured traffic.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -36,9 +37,11 @@ class WooCommerce:
     before_answer: Callable[[web.Request], None] = lambda _: None
     requests: list[str] = field(default_factory=list)  # path and query
     authorizations: list[str] = field(default_factory=list)
-    at_once: int = 0
-    most_at_once: int = 0
+    gate: asyncio.Event = field(default_factory=asyncio.Event)  # single orders wait here while it is closed
     url: str = ""
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._guard])
@@ -52,21 +55,16 @@ class WooCommerce:
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.requests.append(request.path_qs)
         self.authorizations.append(request.headers.get("Authorization", ""))
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.before_answer(request)
+        if self.answers:
+            return self.answers.pop(0)
+        if not self._is_known(request):
+            return error(401, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.")
         try:
-            self.before_answer(request)
-            if self.answers:
-                return self.answers.pop(0)
-            if not self._is_known(request):
-                return error(401, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.")
-            try:
-                answer: web.StreamResponse = await handler(request)
-            except web.HTTPNotFound:
-                return error(404, "rest_no_route", "No route was found matching the URL and request method.")
-            return answer
-        finally:
-            self.at_once -= 1
+            made: web.StreamResponse = await handler(request)
+        except web.HTTPNotFound:
+            return error(404, "rest_no_route", "No route was found matching the URL and request method.")
+        return made
 
     def _is_known(self, request: web.Request) -> bool:
         given = request.headers.get("Authorization", "")
@@ -102,6 +100,7 @@ class WooCommerce:
         return answer(found[(page - 1) * per_page : page * per_page], headers=headers)
 
     async def _order(self, request: web.Request) -> web.Response:
+        await self.gate.wait()
         order = self.orders.get(int(request.match_info["id"]))
         if order is None:
             return error(404, "woocommerce_rest_shop_order_invalid_id", "Invalid ID.")

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from syncd.domain.capabilities import Arithmetic, Capabilities, Limits
-from syncd.domain.customer import CustomerKind
-from syncd.domain.document import DocumentDraft, DocumentKind, IssuedDocument
+from syncd.domain.document import DocumentKind, IssuedDocument
 from syncd.domain.errors import (
     AccountBlockedError,
     NoEffectError,
@@ -18,7 +17,7 @@ from syncd.domain.errors import (
     UncertainError,
 )
 from syncd.mapping.texts import shorten
-from syncd.providers.billpt import accounts, lookups, references, wire
+from syncd.providers.billpt import checks, lookups, references, wire
 from syncd.providers.billpt.errors import ALREADY_ANNULLED, codes_in, error_for, parse, texts_in
 from syncd.providers.billpt.references import References
 from syncd.providers.http import JsonApi, Request
@@ -70,7 +69,9 @@ class BillPt:
         receipt = issue.draft.kind is DocumentKind.RC
         if receipt and (issue.as_draft or issue.finalise):
             raise RefusedError("Bill.pt has no draft receipts", code="billpt.no_draft", fix="issue it by hand")
-        ids = await self._ids(issue)
+        # All that is needed to read the answer is known before anything leaves: once a document may exist, a failed
+        # look-up must not look like a request without effect.
+        ids, lists = await self._ids(issue), await self._lists()
         body = wire.receipt_body(issue, ids) if receipt else wire.document_body(issue, ids)
         request = Request(
             method="POST",
@@ -87,7 +88,7 @@ class BillPt:
             if corrected is None:
                 raise
             data = await self._ask(replace(request, body=corrected))
-        return await self._issued(data, as_draft=issue.as_draft)
+        return _judged(data, lists, as_draft=issue.as_draft)
 
     async def find(self, search: Search) -> tuple[IssuedDocument, ...]:
         """Search by type and customer (or series), compare amounts and markers here: the service cannot search them.
@@ -104,7 +105,7 @@ class BillPt:
             ) from error
 
     async def read(self, provider_id: str) -> IssuedDocument:
-        return await self._understood(await self._document(provider_id, Purpose.AUDIT))
+        return _understood(await self._document(provider_id, Purpose.AUDIT), await self._lists())
 
     async def annul(self, provider_id: str, reason: str) -> None:
         request = Request(
@@ -153,7 +154,7 @@ class BillPt:
         except (AccountBlockedError, RefusedError) as error:
             return (Finding(subject="token", message=str(error), fix=error.fix),)
         lists = {listing.kind: await self._references.refresh(listing) for listing in references.ALL}
-        return (Finding(subject="token", message="accepted"), *accounts.findings(lists, self._config.series))
+        return (Finding(subject="token", message="accepted"), *checks.findings(lists, self._config.series))
 
     async def close(self) -> None:
         await self._api.close()
@@ -184,97 +185,28 @@ class BillPt:
     # -- issuing -----------------------------------------------------------------------------------------------
 
     async def _ids(self, issue: Issue) -> wire.Ids:
-        draft, customer = issue.draft, issue.draft.customer
-        known = {}
-        if customer.kind is not CustomerKind.ANONYMOUS or draft.kind is DocumentKind.RC:
-            known = dict(await self._directory.get("customer", (customer.code,)))
+        draft, code = issue.draft, issue.draft.customer.code
+        known = await self._directory.get("customer", (code,))
         ids = wire.Ids(
-            series=await self._series(draft),
-            payment=await self._payment(draft.payment) if draft.payment else "",
-            customer=known.get(customer.code, ""),
+            series=await self._references.series(
+                references.series_name(self._config.series, draft.kind), net_prices=bool(draft.lines)
+            ),
+            payment=await self._references.payment(draft.payment) if draft.payment else "",
+            customer=known.get(code, ""),
         )
         if draft.kind is DocumentKind.RC:
-            return replace(ids, receipt_type=await self._type(draft.kind))
+            return replace(ids, receipt_type=await self._references.document_type(draft.kind))
         codes = tuple(sorted({line.code for line in draft.lines}))
         articles = await self._directory.get("article", codes)
+        rates = sorted({line.vat_rate for line in draft.lines if line.exemption is None})
         return replace(
             ids,
             articles=articles,
-            unit=await self._unit() if len(articles) < len(codes) else "",
-            taxes=await self._taxes(draft),
+            unit=await self._references.unit() if len(articles) < len(codes) else "",
+            taxes={rate: await self._references.tax(rate, draft.region) for rate in rates},
         )
 
-    async def _series(self, draft: DocumentDraft) -> str:
-        """The id of the series set for this kind of document, "" to leave it to the account's default."""
-        name = accounts.series_name(self._config.series, draft.kind)
-        if name:
-            found = await self._references.choose(references.SERIES, lambda all_: references.series_named(name, all_))
-        else:
-            found = await self._references.choose(references.SERIES, references.standard_of)
-        if found is None and name:
-            known = ", ".join(sorted(entry["nome"] for entry in await self._references.entries(references.SERIES)))
-            raise AccountBlockedError(
-                f"the account has no series {name!r}; it has {known or 'none'}",
-                code="billpt.series_missing",
-                fix=f"create series {name} at Bill.pt, or correct the account's [series] setting",
-            )
-        if found is not None and draft.lines and found["iva_incluido"] == "1":
-            raise AccountBlockedError(
-                f"series {found['nome']!r} takes prices with VAT, but net prices are sent",
-                code="billpt.series_gross",
-                fix="name a series with prices without VAT in the account's [series] setting",
-            )
-        return found.id if found is not None and name else ""
-
-    async def _payment(self, mechanism: str) -> str:
-        found = await self._references.choose(
-            references.PAYMENTS, lambda all_: references.payment_for(mechanism, all_)
-        )
-        if found is None:
-            raise RefusedError(
-                f"the account has no payment method {mechanism}",
-                code="billpt.payment_missing",
-                fix="map the shop's gateway to a method of the account under [shops.NAME.payments]",
-            )
-        return found.id
-
-    async def _unit(self) -> str:
-        found = await self._references.choose(references.UNITS, references.standard_of)
-        if found is None:
-            raise AccountBlockedError(
-                "the account has no unit of measure", code="billpt.unit_missing", fix="create unit UN at Bill.pt"
-            )
-        return found.id
-
-    async def _type(self, kind: DocumentKind) -> str:
-        found = await self._references.choose(
-            references.TYPES, lambda all_: next((entry for entry in all_ if entry["tipificacao"] == kind), None)
-        )
-        if found is None:
-            raise AccountBlockedError(
-                f"the account has no document type {kind}", code="billpt.type_missing", fix="clear it up with Bill.pt"
-            )
-        return found.id
-
-    async def _taxes(self, draft: DocumentDraft) -> Mapping[Decimal, str]:
-        ids: dict[Decimal, str] = {}
-        for rate in sorted({line.vat_rate for line in draft.lines if line.exemption is None}):
-            found = await self._references.choose(
-                references.TAXES,
-                lambda all_, rate=rate: references.tax_for(rate, draft.region, all_),  # type: ignore[misc]
-            )
-            if found is None:
-                raise RefusedError(
-                    f"the account has no tax of {rate.normalize():f} % for {draft.region}",
-                    code="billpt.rate_missing",
-                    fix=f"create a tax of {rate.normalize():f} % at Bill.pt ({draft.region} in its name), then retry",
-                )
-            ids[rate] = found.id
-        return ids
-
-    async def _corrected(
-        self, issue: Issue, ids: wire.Ids, body: wire.Body, refused: RefusedError
-    ) -> wire.Body | None:
+    async def _corrected(self, issue: Issue, ids: wire.Ids, body: wire.Body, refused: RefusedError) -> wire.Body | None:
         """The body that puts right what was refused, None where nobody but a person can."""
         codes = tuple(parse(text) for text in refused.answer.codes)
         if (cut := wire.shortened(body, codes)) is not None:
@@ -284,23 +216,6 @@ class BillPt:
         resolved = wire.document_body(issue, await lookups.resolve(issue.draft, ids, self._page))
         return resolved if resolved != body else None
 
-    async def _issued(self, data: object, *, as_draft: bool) -> IssuedDocument:
-        try:
-            document = wire.document_of(data, await self._lists(), today=_today())
-        except wire.IncompleteAnswerError as error:
-            raise UncertainError(f"the answer lacks {error}", code="billpt.incomplete") from error
-        if document.final == as_draft:
-            # A draft where a document was asked for, or worse the other way round: look before anything is sent.
-            got, asked = ("a document", "a draft") if as_draft else ("a draft", "a document")
-            raise UncertainError(f"the answer is {got} where {asked} was asked for", code="billpt.wrong_state")
-        return document
-
-    async def _understood(self, data: object) -> IssuedDocument:
-        try:
-            return wire.document_of(data, await self._lists(), today=_today())
-        except wire.IncompleteAnswerError as error:
-            raise NoEffectError(f"the answer lacks {error}", code="billpt.incomplete") from error
-
     async def _lists(self) -> wire.Lists:
         taxes = await self._references.entries(references.TAXES)
         reasons = await self._references.entries(references.EXEMPTIONS)
@@ -308,3 +223,56 @@ class BillPt:
             rates={entry.id: entry.rate for entry in taxes if entry.rate is not None},
             exemptions={entry.id: entry["codigo"] for entry in reasons},
         )
+
+    # -- searching ---------------------------------------------------------------------------------------------
+
+    async def _find(self, search: Search) -> tuple[IssuedDocument, ...]:
+        kind = search.draft.kind
+        name = references.series_name(self._config.series, kind)
+        query = lookups.query_for(
+            search,
+            document_type=await self._references.document_type(kind),
+            series=await self._references.series(name, net_prices=False),
+        )
+        exact, others = lookups.candidates(await lookups.recent(search, query, self._page), search.draft)
+        lists = await self._lists() if exact or others else wire.Lists()
+        return await self._carrying(exact, search, lists) or await self._carrying(others, search, lists)
+
+    async def _carrying(
+        self, rows: Sequence[wire.Row], search: Search, lists: wire.Lists
+    ) -> tuple[IssuedDocument, ...]:
+        found = []
+        for row in rows:
+            data = await self._document(row.id, Purpose.VERIFY)
+            document = wire.with_marker(_understood(data, lists), data, search.markers)
+            if document is not None:
+                found.append(document)
+        return tuple(found)
+
+
+def _judged(data: object, lists: wire.Lists, *, as_draft: bool) -> IssuedDocument:
+    """The document that an answer of success tells of, if it is what was asked for."""
+    try:
+        document = wire.document_of(data, lists, today=_today())
+    except wire.IncompleteAnswerError as error:
+        raise UncertainError(f"the answer lacks {error}", code="billpt.incomplete") from error
+    if document.final == as_draft:
+        # A draft where a document was asked for or, worse, the other way round: look before anything else is sent.
+        got, asked = ("a document", "a draft") if as_draft else ("a draft", "a document")
+        raise UncertainError(f"the answer is {got} where {asked} was asked for", code="billpt.wrong_state")
+    return document
+
+
+def _understood(data: object, lists: wire.Lists) -> IssuedDocument:
+    try:
+        return wire.document_of(data, lists, today=_today())
+    except wire.IncompleteAnswerError as error:
+        raise NoEffectError(f"the answer lacks {error}", code="billpt.incomplete") from error
+
+
+def _path_of(provider_id: str) -> str:
+    return f"documentos/{quote(provider_id, safe='')}"
+
+
+def _today() -> date:
+    return datetime.now(LISBON).date()

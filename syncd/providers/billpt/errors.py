@@ -151,7 +151,9 @@ MEANINGS: dict[int, Meaning] = {
     250: Meaning(_U, "the tax authority's credentials are not set", _AT),
     251: Meaning(_D, "converted by another document already", "annul that one first"),
     252: Meaning(_U, "the tax number is used by another Bill.pt account", "clear it up with Bill.pt"),
-    253: Meaning(_D, "another customer of the account has this tax number", "merge the customers at Bill.pt, then retry"),
+    253: Meaning(
+        _D, "another customer of the account has this tax number", "merge the customers at Bill.pt, then retry"
+    ),
     254: Meaning(_U, "the plan's limit of documents is reached", _PLAN),
     255: Meaning(_U, "a limit of the plan is reached", _PLAN),
     256: Meaning(_U, "a limit of the plan is reached", _PLAN),

@@ -7,11 +7,13 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import TypeVar
 
 import orjson
 
-from syncd.domain.errors import NoEffectError
+from syncd.domain.document import DocumentKind
+from syncd.domain.errors import AccountBlockedError, NoEffectError, RefusedError
 from syncd.mapping.texts import fold
 from syncd.providers.port import Directory
 
@@ -94,6 +96,74 @@ class References:
         if stored and (chosen := pick(_entries(stored))) is not None:
             return chosen
         return pick(await self.refresh(listing))
+
+    async def series(self, name: str, *, net_prices: bool) -> str:
+        """The id of the series of that name, "" where none is named and the account's own default serves."""
+        found = await self.choose(SERIES, partial(series_named, name) if name else standard_of)
+        if found is None and name:
+            known = ", ".join(sorted(entry["nome"] for entry in await self.entries(SERIES)))
+            raise AccountBlockedError(
+                f"the account has no series {name!r}; it has {known or 'none'}",
+                code="billpt.series_missing",
+                fix=f"create series {name} at Bill.pt, or correct the account's [series] setting",
+            )
+        if found is not None and net_prices and found["iva_incluido"] == "1":
+            raise AccountBlockedError(
+                f"series {found['nome']!r} takes prices with VAT, but net prices are sent",
+                code="billpt.series_gross",
+                fix="name a series with prices without VAT in the account's [series] setting",
+            )
+        return found.id if found is not None and name else ""
+
+    async def payment(self, mechanism: str) -> str:
+        """The id of the payment method of a SAF-T code."""
+        found = await self.choose(PAYMENTS, partial(payment_for, mechanism))
+        if found is None:
+            raise RefusedError(
+                f"the account has no payment method {mechanism}",
+                code="billpt.payment_missing",
+                fix="map the payment to a method that the account has, then retry",
+            )
+        return found.id
+
+    async def unit(self) -> str:
+        """The id of the default unit, for articles that the service does not know yet."""
+        found = await self.choose(UNITS, standard_of)
+        if found is None:
+            raise AccountBlockedError(
+                "the account has no unit of measure", code="billpt.unit_missing", fix="create unit UN at Bill.pt"
+            )
+        return found.id
+
+    async def document_type(self, kind: DocumentKind) -> str:
+        """The id of a kind of document."""
+        found = await self.choose(TYPES, partial(type_of, kind))
+        if found is None:
+            raise AccountBlockedError(
+                f"the account has no document type {kind}", code="billpt.type_missing", fix="clear it up with Bill.pt"
+            )
+        return found.id
+
+    async def tax(self, rate: Decimal, region: str) -> str:
+        """The id of the tax of this rate in a SAF-T region."""
+        found = await self.choose(TAXES, partial(tax_for, rate, region))
+        if found is None:
+            shown = f"{rate.normalize():f} %"
+            raise RefusedError(
+                f"the account has no tax of {shown} for {region}",
+                code="billpt.rate_missing",
+                fix=f"create the tax of {shown} at Bill.pt, with the region's name in its own, then retry",
+            )
+        return found.id
+
+
+def series_name(series: Mapping[str, str], kind: DocumentKind) -> str:
+    """The series set for a kind of document, "" for the account's default."""
+    return series.get(kind.value) or series.get("*", "")
+
+
+def type_of(kind: DocumentKind, entries: Iterable[Entry]) -> Entry | None:
+    return next((entry for entry in entries if entry["tipificacao"] == kind.value), None)
 
 
 def series_named(name: str, entries: Iterable[Entry]) -> Entry | None:

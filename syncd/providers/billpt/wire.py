@@ -66,7 +66,7 @@ def document_body(issue: Issue, ids: Ids) -> Body:
     body: Body = {"tipificacao": draft.kind.value, **_header(draft, ids)}
     if draft.kind in CORRECTING:
         original = original_of(issue, draft.references[0].key if draft.references else None)
-        body |= _filled(contato_id=_id(original.customer_id)) | _address(draft.customer)
+        body |= _filled(contato_id=id_of(original.customer_id)) | _address(draft.customer)
         body["produtos"] = [_correcting_line(line, original, ids) for line in draft.lines]
     else:
         body |= _customer(draft.customer, ids)
@@ -76,7 +76,7 @@ def document_body(issue: Issue, ids: Ids) -> Body:
     if draft.rounding:
         body["arredondamento"] = draft.rounding
     if issue.finalise:
-        body["id"] = _id(issue.finalise)
+        body["id"] = id_of(issue.finalise)
     body["terminado"] = 0 if issue.as_draft else 1
     return body
 
@@ -93,11 +93,11 @@ def receipt_body(issue: Issue, ids: Ids) -> Body:
             fix="issue the receipt by hand and skip the order",
         )
     return {
-        "contato_id": _id(customer),
-        "tipo_documento_id": _id(ids.receipt_type),
+        "contato_id": id_of(customer),
+        "tipo_documento_id": id_of(ids.receipt_type),
         **_header(draft, ids),
         "documentos": [
-            {"documento_id": _id(original.provider_id), "total": reference.amount}
+            {"documento_id": id_of(original.provider_id), "total": reference.amount}
             for original, reference in zip(originals, draft.references, strict=True)
         ],
         "observacoes": f"{shorten(draft.notes, NOTES_LIMIT - len(issue.marker) - 1)} {issue.marker}".strip(),
@@ -141,7 +141,7 @@ def _cut(value: Any, limits: Mapping[str, int]) -> Any:  # noqa: ANN401 - JSON i
 
 
 def _header(draft: DocumentDraft, ids: Ids) -> Body:
-    return _filled(serie_id=_id(ids.series), metodo_pagamento_id=_id(ids.payment) if draft.payment else "")
+    return _filled(serie_id=id_of(ids.series), metodo_pagamento_id=id_of(ids.payment) if draft.payment else "")
 
 
 def _customer(customer: Customer, ids: Ids) -> Body:
@@ -149,7 +149,7 @@ def _customer(customer: Customer, ids: Ids) -> Body:
     if customer.kind is CustomerKind.ANONYMOUS:
         return {}
     if ids.customer:
-        return {"contato_id": _id(ids.customer), **_address(customer)}
+        return {"contato_id": id_of(ids.customer), **_address(customer)}
     contact = _filled(
         codigo=customer.code,
         nome=customer.name,
@@ -163,9 +163,7 @@ def _customer(customer: Customer, ids: Ids) -> Body:
 def _address(customer: Customer) -> Body:
     if customer.kind is CustomerKind.ANONYMOUS:
         return {}
-    return _filled(
-        morada=customer.street, codigo_postal=customer.postcode, cidade=customer.city, pais=customer.country
-    )
+    return _filled(morada=customer.street, codigo_postal=customer.postcode, cidade=customer.city, pais=customer.country)
 
 
 def _line(line: DraftLine, ids: Ids) -> Body:
@@ -178,13 +176,13 @@ def _line(line: DraftLine, ids: Ids) -> Body:
     }
     if line.exemption is not None:
         return body | {"imposto": 0, "isencao": line.exemption}
-    return body | {"imposto_id": _id(ids.taxes[line.vat_rate])}
+    return body | {"imposto_id": id_of(ids.taxes[line.vat_rate])}
 
 
 def _article(line: DraftLine, ids: Ids) -> Body:
     if known := ids.articles.get(line.code):
-        return {"item_id": _id(known)}
-    article: Body = {"codigo": line.code, "unidade_medida_id": _id(ids.unit), "movimenta_stock": 0}
+        return {"item_id": id_of(known)}
+    article: Body = {"codigo": line.code, "unidade_medida_id": id_of(ids.unit), "movimenta_stock": 0}
     if line.nature is Nature.SERVICE:
         return article | {"servico": 1}
     return article | {"servico": 0, "ProductCategory": "M"}
@@ -198,8 +196,8 @@ def _correcting_line(line: DraftLine, original: IssuedDocument, ids: Ids) -> Bod
             fix="credit by hand and release the order",
         )
     corrected = original.lines[line.original]
-    article = {"item_id": _id(corrected.article_id)} if corrected.article_id else _article(line, ids)
-    return {"lancamento_pai_id": _id(corrected.id), **_line(line, ids), **article}
+    article = {"item_id": id_of(corrected.article_id)} if corrected.article_id else _article(line, ids)
+    return {"lancamento_pai_id": id_of(corrected.id), **_line(line, ids), **article}
 
 
 def _filled(**fields: int | str) -> Body:
@@ -207,7 +205,8 @@ def _filled(**fields: int | str) -> Body:
     return {name: value for name, value in fields.items() if value != ""}
 
 
-def _id(known: str) -> int | str:
+def id_of(known: str) -> int | str:
+    """An id as the service writes it: a number, where it is one."""
     return int(known) if known.isascii() and known.isdigit() else known
 
 
@@ -252,8 +251,7 @@ def document_of(data: object, lists: Lists, *, today: date) -> IssuedDocument:
         issued_on=_date(record.get("invoice_date")) or today,
         totals=_amounts(record, "the document"),
         lines=tuple(_issued_line(line, lists) for line in lines) if isinstance(lines, list) else (),
-        customer_id=_text(record.get("contato_id"))
-        or (_text(contact.get("id")) if isinstance(contact, dict) else ""),
+        customer_id=_text(record.get("contato_id")) or (_text(contact.get("id")) if isinstance(contact, dict) else ""),
         marker=_text(record.get("nota_documento")),
         final=final,
         annulled=record.get("estado") == "A",
@@ -268,22 +266,32 @@ def with_marker(document: IssuedDocument, data: object, markers: frozenset[str])
     return replace(document, marker=min(carried)) if carried else None
 
 
-def rows_of(page: object) -> tuple[tuple[Row, ...], int]:
-    """The documents on a page of a list, and the number of its last page."""
+def records_of(page: object) -> tuple[tuple[Mapping[str, Any], ...], int]:
+    """The records on a page of a list, and the number of its last page."""
     record = _record(page)
     rows, last = record.get("data"), record.get("last_page")
     if not isinstance(rows, list) or not isinstance(last, int):
         raise IncompleteAnswerError("data or last_page")
-    return tuple(_row(row) for row in rows), last
+    return tuple(_record(row) for row in rows), last
+
+
+def rows_of(page: object) -> tuple[tuple[Row, ...], int]:
+    """The same for documents."""
+    records, last = records_of(page)
+    return tuple(_row(record) for record in records), last
+
+
+def names_a_document(data: object) -> bool:
+    """Whether an answer tells of a document, whatever else it says."""
+    return isinstance(data, dict) and bool(_text(data.get("id")))
 
 
 def state_of(data: object) -> str:
     """The state letter of an answer, "" if it tells none."""
-    return _text(_record(data).get("estado"))
+    return _text(data.get("estado")) if isinstance(data, dict) else ""
 
 
-def _row(data: object) -> Row:
-    record = _record(data)
+def _row(record: Mapping[str, Any]) -> Row:
     if not (known := _text(record.get("id"))):
         raise IncompleteAnswerError("id")
     gross = record.get("gross_total")

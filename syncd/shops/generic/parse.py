@@ -191,7 +191,13 @@ def _doubts(document: OrderPart) -> Iterator[str]:
 
 def _complaint(error: ValidationError) -> str:
     details = error.errors(include_url=False, include_input=False, include_context=False)
-    lines = [f"{_path(detail['loc'])}: {_words(detail['type'], detail['msg'])}" for detail in details]
+    places = [detail["loc"] for detail in details]
+    lines = [
+        f"{_path(detail['loc'])}: {_words(detail['type'], detail['msg'])}"
+        for detail in details
+        # pydantic counts wrong items as absent, and calls a list of nothing else too short.
+        if not (detail["type"] == "too_short" and any(_is_below(place, detail["loc"]) for place in places))
+    ]
     more = f"; and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""
     return "; ".join(lines[:MOST_NAMED]) + more
 
@@ -205,3 +211,7 @@ def _path(location: tuple[int | str, ...]) -> str:
     for part in location:
         path += f"[{part}]" if isinstance(part, int) else f".{part[:40]}" if path else part[:40]
     return path or "the document"
+
+
+def _is_below(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(place) > len(other) and place[: len(other)] == other

@@ -99,7 +99,7 @@ class Orders:
         """The refunds of the orders that name one which was not asked for yet."""
         details: list[Fact] = []
         for order, refund_ids in orders:
-            if True:
+            if not refund_ids <= asked:
                 details += await self._refunds(order.order_id)
                 asked |= refund_ids
         return details

@@ -1,0 +1,141 @@
+"""Looking things up at Bill.pt: documents that may carry a marker, and records whose code is taken.
+
+Which filters the service really applies is not known for all, and one that it ignores shows everybody's records. So
+every answer is compared here again, and a search that could not be finished is an error, never "nothing found".
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from syncd.domain.customer import FINAL_CONSUMER_NIF, CustomerKind
+from syncd.domain.document import DocumentDraft
+from syncd.domain.errors import NoEffectError
+from syncd.domain.money import CENT
+from syncd.providers.billpt.errors import CODE_TAKEN, TAX_ID_OF_ANOTHER_CUSTOMER, Code
+from syncd.providers.billpt.wire import CORRECTING, Ids, IncompleteAnswerError, Row, records_of, rows_of
+from syncd.providers.port import Purpose, Search
+
+FetchPage = Callable[[str, Mapping[str, str], Purpose], Awaitable[object]]
+
+# 20 rows each. Beyond, the search is given up as undecided.
+MOST_PAGES = 50
+MOST_CODE_PAGES = 5
+# This many newer documents of another amount are read all the same: a document whose amount came out wrong is ours too.
+FEW = 2
+
+
+# -- documents ---------------------------------------------------------------------------------------------------
+
+
+def query_for(search: Search, *, document_type: str, series: str) -> dict[str, str]:
+    """Filters for a lost document, newest first; drafts and final ones alike.
+
+    Only a sale is sure to stand on the customer that is known now: a correction stands on its original's.
+    """
+    query = {"pesquisa[tipo_documento_id]": document_type, "pesquisa[order_by][system_entry_date]": "desc"}
+    if customer := _customer_of(search):
+        return query | {"pesquisa[contato_id]": customer}
+    return query | ({"pesquisa[serie_id]": series} if series else {})
+
+
+async def recent(search: Search, query: Mapping[str, str], fetch: FetchPage) -> list[Row]:
+    """Documents that can be the lost one by age and customer, back to the newest that cannot."""
+    found: list[Row] = []
+    async for rows in _pages("documentos", query, fetch):
+        found.extend(row for row in rows if _can_be(row, search))
+        ids = [_order(row.id) for row in rows]
+        # Only a page that is sorted as asked says anything about the pages behind it.
+        if ids == sorted(ids, reverse=True) and rows and not _is_new(rows[-1], search):
+            break
+    return found
+
+
+def candidates(rows: Sequence[Row], draft: DocumentDraft) -> tuple[list[Row], list[Row]]:
+    """Those of exactly the expected amount, then those to read if none of them is it.
+
+    The service's arithmetic may have come out by a cent a line; when there are only few others, all are read.
+    """
+    expected = draft.expected.gross
+    tolerance = (len(draft.lines) + 3) * CENT
+    exact = [row for row in rows if row.gross is None or row.gross == expected]
+    others = [row for row in rows if row not in exact]
+    near = [row for row in others if row.gross is not None and abs(row.gross - expected) <= tolerance]
+    return exact, others if len(others) <= FEW else near
+
+
+async def _pages(path: str, query: Mapping[str, str], fetch: FetchPage) -> AsyncIterator[tuple[Row, ...]]:
+    for number in range(1, MOST_PAGES + 1):
+        try:
+            rows, last = rows_of(await fetch(path, {**query, "page": str(number)}, Purpose.VERIFY))
+        except IncompleteAnswerError as error:
+            raise NoEffectError(f"{path}: the list lacks {error}", code="billpt.unreadable") from error
+        yield rows
+        if number >= last:
+            return
+    raise NoEffectError(
+        f"{path}: not found in the newest {MOST_PAGES} pages, and there are more",
+        code="billpt.search_too_long",
+        fix="look for the order's document at Bill.pt by hand",
+    )
+
+
+def _customer_of(search: Search) -> str:
+    return "" if search.draft.references else search.customer_id
+
+
+def _can_be(row: Row, search: Search) -> bool:
+    customer = _customer_of(search)
+    return _is_new(row, search) and not (customer and row.customer_id and row.customer_id != customer)
+
+
+def _is_new(row: Row, search: Search) -> bool:
+    if search.newer_than and _order(row.id) <= _order(search.newer_than):
+        return False
+    return row.issued_on is None or row.issued_on >= search.since
+
+
+def _order(known: str) -> tuple[int, str]:
+    return len(known), known
+
+
+# -- codes that are taken ----------------------------------------------------------------------------------------
+
+
+def taken(codes: Sequence[Code]) -> bool:
+    """Whether all that was refused is a customer or an article that the account has already."""
+    return bool(codes) and all(
+        code.number in {CODE_TAKEN, TAX_ID_OF_ANOTHER_CUSTOMER}
+        or (code.number == 3 and code.field in {"codigo", "nif"})
+        for code in codes
+    )
+
+
+async def resolve(draft: DocumentDraft, ids: Ids, fetch: FetchPage) -> Ids:
+    """The ids of what rode inside the document: its customer and the articles that were not known by id."""
+    articles = dict(ids.articles)
+    for code in sorted({line.code for line in draft.lines} - articles.keys()):
+        if known := await _id_by("items", "codigo", code, fetch):
+            articles[code] = known
+    customer = draft.customer
+    known_customer = ids.customer
+    if not known_customer and customer.kind is not CustomerKind.ANONYMOUS and draft.kind not in CORRECTING:
+        known_customer = await _id_by("contatos", "codigo", customer.code, fetch)
+        if not known_customer and customer.tax_id != FINAL_CONSUMER_NIF:
+            known_customer = await _id_by("contatos", "nif", customer.tax_id, fetch)
+    return replace(ids, articles=articles, customer=known_customer)
+
+
+async def _id_by(path: str, field: str, value: str, fetch: FetchPage) -> str:
+    """The id of the record whose field is exactly this; the service's filter only looks for "contains"."""
+    for number in range(1, MOST_CODE_PAGES + 1):
+        query = {f"pesquisa[texto][{field}]": value, "page": str(number)}
+        try:
+            records, last = records_of(await fetch(path, query, Purpose.LOOKUP))
+        except IncompleteAnswerError as error:
+            raise NoEffectError(f"{path}: the list lacks {error}", code="billpt.unreadable") from error
+        for record in records:
+            if str(record.get(field)) == value and record.get("id") is not None:
+                return str(record["id"])
+        if number >= last:
+            break
+    return ""
