@@ -79,6 +79,7 @@ def protect(*secrets: SecretStr | str) -> None:
     """Register secret values: from now on they are masked wherever they occur in anything logged."""
     for secret in secrets:
         _protected.add(secret.get_secret_value() if isinstance(secret, SecretStr) else secret)
+    _name.cache_clear()
 
 
 def masked(text: str) -> str:
@@ -179,15 +180,16 @@ def _plain(value: object, depth: int) -> object:
         return [_plain(below, depth - 1) for below in value]
     plain: dict[str, object] = {}
     for key, below in value.items():
-        name = str(key)
-        hidden = _says_secret(name) and not (below is None or isinstance(below, bool))  # a flag is no secret
-        plain[_encodable(masked(name))] = HIDDEN if hidden else _plain(below, depth - 1)
+        name, says_secret = _name(str(key))
+        hidden = says_secret and not (below is None or isinstance(below, bool))  # a flag is no secret
+        plain[name] = HIDDEN if hidden else _plain(below, depth - 1)
     return plain
 
 
 @lru_cache(maxsize=1024)
-def _says_secret(name: str) -> bool:
-    return _SECRET_KEY.search(name) is not None
+def _name(key: str) -> tuple[str, bool]:
+    """A key as it is written, and whether it says that its value is secret."""
+    return _encodable(masked(key)), _SECRET_KEY.search(key) is not None
 
 
 def _scalar(value: object) -> object:

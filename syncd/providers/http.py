@@ -33,7 +33,10 @@ _UNREADABLE = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request; `path` is relative to the API. `writes` says that losing its answer leaves something unknown."""
+    """One request; `path` is relative to the API.
+
+    `writes` says that losing its answer leaves something unknown, `needs_json` that a success is told by a body.
+    """
 
     method: str
     path: str
@@ -41,6 +44,7 @@ class Request:
     writes: bool
     query: Mapping[str, str] = field(default_factory=dict)
     body: object = None  # JSON values and Decimals; None for no body
+    needs_json: bool = True
 
     @property
     def label(self) -> str:
@@ -49,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A complete answer of status 2xx or 4xx; `data` is its JSON, None where it carries none."""
+    """A complete answer of status 2xx or 4xx; `data` is its JSON, None where it carries none that is readable."""
 
     status: int
     data: object
@@ -85,12 +89,13 @@ class JsonApi:
         """Send once.
 
         Raises NoEffectError (not reached, 429, a reading request that failed), UncertainError (a writing request
-        without a usable answer) and AccountBlockedError (redirected: the base address is wrong).
+        without a usable answer) and AccountBlockedError (redirected: the base address is wrong; unusable token).
         """
-        # Before anything is booked, so that what cannot be written as JSON costs no request.
+        # Before anything is booked, so that what cannot be sent costs no request.
+        headers = self._authorised()
         body = None if request.body is None else encode(request.body)
         async with self._gateway.request(request.purpose, request.label) as call:
-            return await self._exchange(request, body, call)
+            return await self._exchange(request, headers, body, call)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -98,11 +103,8 @@ class JsonApi:
             await self._session.close()
             self._session = None
 
-    async def _exchange(self, request: Request, body: bytes | None, call: Call) -> Answer:
+    async def _exchange(self, request: Request, headers: Mapping[str, str], body: bytes | None, call: Call) -> Answer:
         progress = _Progress()
-        headers = {"Authorization": f"Bearer {self._token.get_secret_value()}"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
         try:
             async with self._open_session().request(
                 request.method,
@@ -130,9 +132,19 @@ class JsonApi:
         if status >= 500:
             codes = () if data is _UNREADABLE else self._error_codes(data)
             _raise_unknown(request, f"failed with status {status}", ServiceAnswer(status=status, codes=codes))
-        if status < 300 and (data is _UNREADABLE or (data is None and status != 204)):
+        if status < 300 and request.needs_json and (data is None or data is _UNREADABLE):
             _raise_unknown(request, "was answered with no readable JSON", ServiceAnswer(status=status))
         return Answer(status=status, data=None if data is _UNREADABLE else data)
+
+    def _authorised(self) -> Mapping[str, str]:
+        token = self._token.get_secret_value()
+        if not token or not token.isascii() or not token.isprintable():
+            raise AccountBlockedError(
+                "the token is empty or holds characters that cannot be sent",
+                code="token_unusable",
+                fix="set the account's token again, on one line and without quotes",
+            )
+        return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -227,9 +227,6 @@ def _passing(error: exc.DBAPIError) -> bool:
     state = getattr(error.orig, "sqlstate", None)
     if state:
         return state[:2] in _PASSING or state == _READ_ONLY
-    # asyncpg calls a value that it cannot encode an error of its interface, and a ValueError at the same time.
-    if isinstance(getattr(error.orig, "__cause__", None), ValueError):
-        return False
     return error.connection_invalidated or not isinstance(
         error, exc.IntegrityError | exc.DataError | exc.ProgrammingError
     )

@@ -54,7 +54,7 @@ async def test_two_hundred_orders_become_one_document_each_in_one_request_each(t
         await assert_each_once(sandbox, sent, found)
         posted = (await sandbox.state())["by_route"]
         proven = 2  # shapes with and without a manual rounding: a draft each before the first final one
-        assert posted["POST documentos"] == 200 + proven
+        assert posted["POST /api/1.0/documentos"] == 200 + proven
         assert daemon.stop() == 0
 
 

@@ -341,6 +341,27 @@ async def test_planning_and_recording_at_the_same_time_end_without_a_deadlock(
     await other.close()
 
 
+async def test_a_credit_note_planned_at_the_moment_its_original_is_issued_is_not_forgotten(postgres_url: str) -> None:
+    db, planner = Database.open(postgres_url), Database.open(postgres_url)
+    sale = draft_of()
+    await plan(db, sale)
+    claimed = await take(db)
+    async with planner.write() as conn:
+        await documents.put(conn, [credit_of(sale)], lane=0, now=AT)
+        recording = asyncio.create_task(issue(db, claimed))
+        while not recording.done() and not await somebody_waits_for_a_lock(db):
+            pass
+    await recording
+    assert await states(db) == ["issued", "planned"]
+    await db.close()
+    await planner.close()
+
+
+async def somebody_waits_for_a_lock(db: Database) -> bool:
+    async with db.read() as conn:
+        return bool((await conn.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted"))).scalar())
+
+
 # -- outcomes ---------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from syncd.domain.errors import (
 )
 from syncd.mapping.texts import shorten
 from syncd.providers.billpt import checks, lookups, references, wire
-from syncd.providers.billpt.errors import ALREADY_ANNULLED, codes_in, error_for, parse, texts_in
+from syncd.providers.billpt.errors import ALREADY_ANNULLED, codes_in, error_for, message_in, parse, texts_in
 from syncd.providers.billpt.references import References
 from syncd.providers.http import JsonApi, Request
 from syncd.providers.port import AccountConfig, Directory, Finding, Gateway, Issue, Purpose, Search
@@ -128,7 +128,9 @@ class BillPt:
         """Remove a draft; one that is gone already is no error."""
         try:
             await self._ask(
-                Request(method="DELETE", path=_path_of(provider_id), purpose=Purpose.ISSUE, writes=True),
+                Request(
+                    method="DELETE", path=_path_of(provider_id), purpose=Purpose.ISSUE, writes=True, needs_json=False
+                ),
                 one_record=True,
             )
         except RefusedError as error:
@@ -143,6 +145,7 @@ class BillPt:
                 purpose=Purpose.WRITE_BACK,
                 writes=True,
                 body={"id": wire.id_of(provider_id), "email": address},
+                needs_json=False,
             ),
             one_record=True,
         )
@@ -150,7 +153,9 @@ class BillPt:
     async def check(self) -> tuple[Finding, ...]:
         """Token first; then every list is read anew, which also refreshes what is cached."""
         try:
-            await self._ask(Request(method="POST", path="valid-token", purpose=Purpose.LOOKUP, writes=False))
+            await self._ask(
+                Request(method="POST", path="valid-token", purpose=Purpose.LOOKUP, writes=False, needs_json=False)
+            )
         except (AccountBlockedError, RefusedError) as error:
             return (Finding(subject="token", message=str(error), fix=error.fix),)
         lists = {listing.kind: await self._references.refresh(listing) for listing in references.ALL}
@@ -170,6 +175,8 @@ class BillPt:
         if answer.ok and wire.names_a_document(answer.data):
             # Both an error and a document: it exists, whatever the error says.
             raise UncertainError("answered with an error and a document", code="billpt.error_and_document")
+        if not answer.ok:
+            codes = codes or message_in(answer.data)
         raise error_for(answer.status, codes, one_record=one_record)
 
     async def _list(self, path: str) -> object:

@@ -220,6 +220,12 @@ def codes_in(data: object) -> tuple[Code, ...]:
     return tuple(parse(str(entry)) for entry in (error if isinstance(error, list) else [error]))
 
 
+def message_in(data: object) -> tuple[Code, ...]:
+    """The framework's own message of an error without codes."""
+    message = data.get("message") if isinstance(data, dict) else None
+    return (Code(text=" ".join(message.split())[:_LONGEST_TEXT]),) if isinstance(message, str) and message else ()
+
+
 def texts_in(data: object) -> tuple[str, ...]:
     """The same as they stand, for the trail."""
     return tuple(code.text for code in codes_in(data))
@@ -231,7 +237,7 @@ def error_for(status: int, codes: Sequence[Code], *, one_record: bool = False) -
     `one_record` says that the request was about one record, so that 404 speaks of that and not of the address.
     """
     answer = ServiceAnswer(status=status, codes=tuple(code.text for code in codes))
-    if not codes or (status in {401, 403} and all(code.number is None for code in codes)):
+    if not codes or (status in _TELLING and all(code.number is None for code in codes)):
         return _by_status(status, answer, one_record=one_record)
     order = list(Remedy)
     worst = min((code.meaning.remedy for code in codes), key=order.index)
@@ -244,6 +250,9 @@ def error_for(status: int, codes: Sequence[Code], *, one_record: bool = False) -
         return StaleReferenceError(message, kinds=kinds, code=name, answer=answer)
     return _ERRORS[worst](message, code=name, fix=fix, answer=answer)
 
+
+# Statuses that say more than a text beside them.
+_TELLING = frozenset({401, 403, 404, 405, 408})
 
 _ERRORS: dict[Remedy, Callable[..., ServiceError]] = {
     Remedy.LOOK: UncertainError,

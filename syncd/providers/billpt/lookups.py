@@ -17,7 +17,8 @@ from syncd.providers.port import Purpose, Search
 
 FetchPage = Callable[[str, Mapping[str, str], Purpose], Awaitable[object]]
 
-# 20 rows each. Beyond, the search is given up as undecided.
+PAGE_SIZE = 20
+# Beyond, the search is given up as undecided.
 MOST_PAGES = 50
 MOST_CODE_PAGES = 5
 # This many newer documents of another amount are read all the same: a document whose amount came out wrong is ours too.
@@ -43,9 +44,7 @@ async def recent(search: Search, query: Mapping[str, str], fetch: FetchPage) -> 
     found: list[Row] = []
     async for rows in _pages("documentos", query, fetch):
         found.extend(row for row in rows if _can_be(row, search))
-        ids = [_order(row.id) for row in rows]
-        # Only a page that is sorted as asked says anything about the pages behind it.
-        if ids == sorted(ids, reverse=True) and rows and not _is_new(rows[-1], search):
+        if _ends(rows, search):
             break
     return found
 
@@ -61,6 +60,16 @@ def candidates(rows: Sequence[Row], draft: DocumentDraft) -> tuple[list[Row], li
     others = [row for row in rows if row not in exact]
     near = [row for row in others if row.gross is not None and abs(row.gross - expected) <= tolerance]
     return exact, others if len(others) <= FEW else near
+
+
+def _ends(rows: Sequence[Row], search: Search) -> bool:
+    """Whether all pages behind this one are too old: it runs from new to old, and its second half is old already.
+
+    Half a page, because documents of the same second may stand in any order.
+    """
+    tail = rows[-(PAGE_SIZE // 2) :]
+    runs_down = len(rows) >= PAGE_SIZE and _order(rows[0].id) > _order(rows[-1].id)
+    return runs_down and not any(_is_new(row, search) for row in tail)
 
 
 async def _pages(path: str, query: Mapping[str, str], fetch: FetchPage) -> AsyncIterator[tuple[Row, ...]]:

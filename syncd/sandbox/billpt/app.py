@@ -229,7 +229,7 @@ class BillPt:
         if lost:
             _close(request)
         elif FaultKind.HTML in met:
-            return web.Response(body=PAGE, content_type="text/html", headers=response.headers)
+            response.body, response.content_type = PAGE, "text/html"
         elif FaultKind.TRUNCATE in met:
             return await _truncated(request, response)
         return response

@@ -59,7 +59,7 @@ class Control:
                     "annulled": sum(document.annulled for document in found),
                 },
                 "markers": markers,
-                "faults_hit": dict(sandbox.faults.hits),
+                "faults_hit": {str(kind): count for kind, count in sandbox.faults.hits.items()},
             }
         )
 

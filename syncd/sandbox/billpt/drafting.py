@@ -99,12 +99,12 @@ def usable_series(fields: Fields, call: Call, *, shop: Row, final: bool) -> Row:
 def _kind(fields: Fields) -> DocumentType:
     number = fields.integer("tipo_documento_id")
     tag = fields.text("tipificacao", most=4)
-    if number is None and tag is None:
+    if fields.given("tipo_documento_id") is None and fields.given("tipificacao") is None:
         fields.errors.append("1.tipificacao")
-        fields.finish()
+    fields.finish()
     kind = TYPE_BY_ID.get(number) if number is not None else TYPE_BY_TAG.get(tag or "")
     if kind is None:
-        raise Refusal(*fields.errors, "220")
+        raise Refusal("220")
     if kind.tag not in ISSUED_HERE:
         raise Refusal("258")
     return kind
@@ -141,7 +141,8 @@ def _currency(fields: Fields, call: Call) -> Row:
     currency = fields.text("moeda")
     if currency and not _CURRENCY.fullmatch(currency):
         fields.errors.append("9.moeda")
-    foreign = bool(currency) and not str(currency).startswith("EUR")
+        currency = None
+    foreign = currency is not None and not currency.startswith("EUR")
     rate = fields.number("cambio", low=ZERO, required=foreign)
     return {"moeda": currency or call.settings.currency, "cambio": str(rate or Decimal("1.00000"))}
 

@@ -103,7 +103,9 @@ class Desk:
     async def credit(self, original: Any, *lines: Any, **changes: Any) -> Answer:
         """A credit note on the original's customer; without lines its whole first line."""
         given = list(lines) or [self.credit_line(original)]
-        return await self.issue(tipificacao="NC", contato=None, contato_id=original["contato_id"], produtos=given, **changes)
+        return await self.issue(
+            tipificacao="NC", contato=None, contato_id=original["contato_id"], produtos=given, **changes
+        )
 
     async def cancel(self, document: Any, reason: str = "Duplicado") -> Answer:
         return await self.call("PATCH", "documentos", {"documento_id": document["id"], "motivo_anular": reason})

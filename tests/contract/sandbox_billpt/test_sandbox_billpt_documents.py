@@ -1,6 +1,7 @@
 """From order to document: what the calls answer when all is well."""
 
 from datetime import timedelta
+from typing import Any
 
 from tests.contract.sandbox_billpt.desk import COMPANY_NUMBER, PERSON_NUMBER, Desk
 
@@ -46,7 +47,8 @@ async def test_a_known_tax_number_wins_over_a_new_code(desk: Desk) -> None:
 
 async def test_no_contact_means_the_anonymous_consumer(desk: Desk) -> None:
     consumer = desk.sandbox.account.consumer["id"]
-    for contact in (None, [], {}):
+    nobody: tuple[Any, ...] = (None, [], {})
+    for contact in nobody:
         made = await desk.issued(contato=contact)
         assert made["contato_id"] == consumer
         assert made["contato"]["nif"] == "999999990"
