@@ -144,22 +144,37 @@ async def upgrade(db_url: str) -> None:
 
 
 async def _migrate(db: Database) -> None:
+    async with db.write() as conn:
+        if db.dialect == "postgresql":
+            await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        revision = await _revision(conn)
+        if revision is None:
+            await conn.run_sync(_create)
+        elif revision != HEAD:
+            await conn.run_sync(_to_head)
+
+
+def _create(connection: sa.Connection) -> None:
+    """An empty database needs no history: the schema as it is now, which a test holds against the migrations."""
+    from syncd.store.tables import Ledger  # noqa: PLC0415 - the tables need this module's types
+
+    Ledger.metadata.create_all(connection)
+    connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(sa.text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+
+def _to_head(connection: sa.Connection) -> None:
     # Imported here: a daemon on a current schema starts faster and stays smaller without it.
     from alembic.util import CommandError  # noqa: PLC0415
 
     from syncd.store.migrations.run import to_head  # noqa: PLC0415
 
-    async with db.write() as conn:
-        if db.dialect == "postgresql":
-            await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        if await _revision(conn) == HEAD:
-            return
-        try:
-            await conn.run_sync(to_head)
-        except CommandError as error:
-            raise SyncdError(
-                "the database was made by another version of syncd", code="database_newer", fix="install that version"
-            ) from error
+    try:
+        to_head(connection)
+    except CommandError as error:
+        raise SyncdError(
+            "the database was made by another version of syncd", code="database_newer", fix="install that version"
+        ) from error
 
 
 async def _revision(conn: AsyncConnection) -> str | None:

@@ -157,7 +157,7 @@ class BillPt:
                 account=account or self.account,
                 values=values,
                 path_ids=request.match_info,
-                url=str(request.url.with_query(None)),
+                url=f"{request.scheme}://{request.host}{request.path}",
                 lag=lag,
             )
             reply = await self._work(met, lambda: self._run(endpoint, call))

@@ -124,10 +124,12 @@ class Fields:
         return found
 
     def _present(self, name: str, *, required: bool) -> Any:  # noqa: ANN401 - JSON is of any shape
-        value = self.given(name)
-        if value is None and required:
+        value = self.values.get(name)
+        if value is not None and value != "":
+            return value
+        if required:
             self.errors.append(f"1.{name}")
-        return value
+        return None
 
     def _checked(self, value: T, code: str, *, ok: bool) -> T | None:
         if ok:

@@ -247,8 +247,8 @@ async def test_a_debit_note_may_be_dearer_than_its_original(desk: Desk) -> None:
 
 async def test_what_belongs_to_another_account_is_foreign(desk: Desk) -> None:
     other = desk.sandbox.open_account("other")
-    elsewhere = desk.a_document()
-    made = (await desk.call("POST", "documentos", elsewhere | {"produtos": [desk.line(unidade_medida_id=other.units.principal()["id"])]}, token=other.token)).made  # fmt: skip
+    theirs = desk.a_document(produtos=[desk.line(unidade_medida_id=other.units.principal()["id"])])
+    made = (await desk.call("POST", "documentos", theirs, token=other.token)).made
     foreign_item = made["lancamentos"][0]["item_id"]
     assert (await desk.issue(contato_id=made["contato_id"])).codes == ["217"]
     assert (await desk.issue(produtos=[desk.line(codigo=None, item_id=foreign_item)])).codes == ["218"]
