@@ -100,7 +100,8 @@ class Budget(Throttler):
         """Seconds to leave before the next start, so that a well used budget is spent evenly."""
         if self.taken <= self._limit * BURST_SHARE:
             return 0.0
-        return max(0.0, self._last_start + PACE * self.period / self.rate_limit - time.monotonic())
+        due: float = self._last_start + PACE * self.period / self.rate_limit
+        return max(0.0, due - time.monotonic())
 
     async def _wait(self) -> None:
         # The gate stands before the slot: behind it, all who wait would be let go at once.

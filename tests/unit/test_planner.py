@@ -125,7 +125,12 @@ def test_a_partial_refund_takes_the_returned_pieces() -> None:
     (sale,) = plan(order, (), a_policy()).documents
     (note,) = plan(replace(order, refunds=(a_refund("13.30", ("1", "1", "13.30")),)), known(sale), a_policy()).documents
     (line,) = note.lines
-    assert (line.quantity, line.net, line.tax, line.gross) == (Decimal(1), Decimal("10.81"), Decimal("2.49"), Decimal("13.30"))
+    assert (line.quantity, line.net, line.tax, line.gross) == (
+        Decimal(1),
+        Decimal("10.81"),
+        Decimal("2.49"),
+        Decimal("13.30"),
+    )
 
 
 def test_the_refund_that_empties_a_rate_takes_the_base_still_open() -> None:
