@@ -47,7 +47,9 @@ def main() -> None:
 
 @app.command()
 def demo(
-    orders: Annotated[int, typer.Option("--orders", metavar="N", min=1, help="How many orders to send.")] = 20,
+    orders: Annotated[
+        int | None, typer.Option("--orders", metavar="N", min=1, help="How many orders to send. Default: all bundled.")
+    ] = None,
     *,
     serve: Annotated[bool, typer.Option("--serve", help="Keep running and print the addresses.")] = False,
 ) -> None:
@@ -57,7 +59,8 @@ def demo(
     """
     from syncd.demo.show import show  # noqa: PLC0415
 
-    raise SystemExit(asyncio.run(show(orders, stay=serve)))
+    with suppress(KeyboardInterrupt):
+        raise SystemExit(asyncio.run(show(orders, stay=serve)))
 
 
 @app.command()

@@ -8,7 +8,8 @@ import secrets
 import tempfile
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,15 +26,18 @@ from rich.table import Table
 
 from syncd import logs
 from syncd.app import ROLES, Daemon
+from syncd.dispatch.dispatcher import PROVEN
 from syncd.sandbox.server import Serving, serve
 from syncd.settings import Settings, load
 from syncd.store import attempts, orders
 from syncd.store.engine import Database
+from syncd.store.references import LedgerDirectory
 from syncd.terminal import styled
 from syncd.web.ledger import list_orders
 
 SHOPS = {"woocommerce": "loja", "shopify": "montra"}
 PATIENCE_SECONDS = 120
+COPY_STEP = 100_000_000  # between the order ids of a bundled order and of its copies
 
 SETTINGS = """
 [database]
@@ -75,14 +79,14 @@ class Story:
     deliveries: tuple[Delivery, ...]
 
 
-def stories(count: int) -> list[Story]:
-    """The bundled orders; from their number on, copies with other order ids."""
+def stories(count: int | None) -> list[Story]:
+    """So many of the bundled orders (None: all); from their number on, copies with other order ids."""
     bundled = [
         orjson.loads(entry.read_bytes())
         for entry in sorted(files("syncd.demo").joinpath("orders").iterdir(), key=lambda entry: entry.name)
         if entry.name.endswith(".json")
     ]
-    return [_story(bundled[number % len(bundled)], number // len(bundled)) for number in range(count)]
+    return [_story(bundled[number % len(bundled)], number // len(bundled)) for number in range(count or len(bundled))]
 
 
 def _story(told: dict[str, Any], copy: int) -> Story:
@@ -93,14 +97,14 @@ def _story(told: dict[str, Any], copy: int) -> Story:
         key = "order_id" if delivery["topic"].startswith("refunds/") else "id"
         raw = delivery["body"].encode()
         if copy:
-            body[key] = int(f"{body[key]}{copy:03}")
+            body[key] += copy * COPY_STEP
             raw = orjson.dumps(body)
         order_id = order_id or str(body[key])
         deliveries.append(Delivery(told["platform"], delivery["topic"], raw))
     return Story(told["title"], order_id, tuple(deliveries))
 
 
-async def show(count: int, *, stay: bool) -> int:
+async def show(count: int | None, *, stay: bool) -> int:
     """Run it all; 0 if every order ended as it should: issued, held with a reason, or nothing due."""
     console = Console(highlight=False)
     logs.configure("warning", "console")
@@ -108,36 +112,44 @@ async def show(count: int, *, stay: bool) -> int:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncd-demo-"))
         service = await stack.enter_async_context(await serve("billpt"))
         secret = secrets.token_hex(16)
-        stop = asyncio.Event()
         settings = _settings(folder, service, secret)
-        daemon = Daemon(settings, ROLES)
-        running = asyncio.create_task(daemon.run(stop), name="daemon")
-        await asyncio.wait({running, asyncio.create_task(daemon.started.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
+        address = await stack.enter_async_context(_daemon(settings))
         database = Database.open(settings.database.url)
         stack.push_async_callback(database.close)
-        console.print(
-            f"Bill.pt sandbox at {service.url}, syncd at http://127.0.0.1:{daemon.port}, ledger in {folder}\n"
-        )
+        console.print(f"Bill.pt sandbox at {service.url}, syncd at {address}, ledger in {folder}\n")
         started = time.monotonic()
         told = stories(count)
-        answers = await _send(told, f"http://127.0.0.1:{daemon.port}", secret)
+        answers = await _send(told, address, secret)
         await _wait(database, len(told), console)
         found = {(entry["shop"], entry["order_id"]): entry async for entry in list_orders(database)}
         _print_table(console, told, found)
         async with database.read() as connection:
             purposes = await attempts.per_purpose(connection, account="main")
-        _print_summary(console, found, answers, purposes, time.monotonic() - started)
+        drafts = len(await LedgerDirectory(database, "main").table(PROVEN))
+        _print_summary(console, found, answers, time.monotonic() - started)
+        _print_requests(console, found, purposes, drafts)
         if stay:
-            console.print(
-                f"\nStill running: http://127.0.0.1:{daemon.port}/metrics and /readyz; sandbox {service.url}. "
-                "Ctrl-C ends it."
-            )
-            await running
+            console.print(f"\nStill running: {address}/metrics and /readyz; sandbox {service.url}. Ctrl-C ends it.")
+            await asyncio.Event().wait()
+    return 0 if all(entry["state"] in {"issued", "held", "pending"} for entry in found.values()) else 1
+
+
+@asynccontextmanager
+async def _daemon(settings: Settings) -> AsyncIterator[str]:
+    """The whole daemon in this process, drained at the end; yields its address."""
+    stop = asyncio.Event()
+    daemon = Daemon(settings, ROLES)
+    running = asyncio.create_task(daemon.run(stop), name="daemon")
+    started = asyncio.create_task(daemon.started.wait(), name="started")
+    await asyncio.wait({running, started}, return_when=asyncio.FIRST_COMPLETED)
+    started.cancel()
+    if running.done():
+        running.result()
+    try:
+        yield f"http://127.0.0.1:{daemon.port}"
+    finally:
         stop.set()
         await running
-    return 0 if all(entry["state"] in {"issued", "held", "pending"} for entry in found.values()) else 1
 
 
 def _settings(folder: str, service: Serving, secret: str) -> Settings:
@@ -192,15 +204,19 @@ async def _wait(database: Database, count: int, console: Console) -> None:
 def _print_table(console: Console, told: list[Story], found: dict[tuple[str, str], dict[str, Any]]) -> None:
     table = Table(header_style="bold", box=None, pad_edge=False)
     for heading in ("shop", "order", "what", "state", "documents", "net", "VAT", "gross"):
-        table.add_column(heading, justify="right" if heading in {"net", "VAT", "gross"} else "left")
+        figures = heading in {"net", "VAT", "gross"}
+        # Only the words may be cut on a narrow terminal.
+        table.add_column(
+            heading, justify="right" if figures else "left", no_wrap=True, min_width=1 if heading == "what" else 6
+        )
     for story in told:
         shop = SHOPS[story.deliveries[0].platform]
         entry = found.get((shop, story.order_id))
         if entry is None:
-            table.add_row(shop, story.order_id, escape(story.title), "ignored", "", "", "", "")
+            table.add_row(shop, story.order_id, escape(story.title), "[dim]ignored[/]", "", "", "", "")
             continue
         documents = entry["documents"]
-        hold = f"[yellow]{entry['hold']['code']}[/]" if entry["hold"] else ""
+        hold = f"[yellow]{entry['hold']['code']}[/]" if entry["hold"] else "[dim]nothing due[/]"
         table.add_row(
             shop,
             escape(entry["order_number"]),
@@ -213,23 +229,29 @@ def _print_table(console: Console, told: list[Story], found: dict[tuple[str, str
 
 
 def _print_summary(
-    console: Console,
-    found: dict[tuple[str, str], dict[str, Any]],
-    answers: Counter[int],
-    purposes: dict[str, int],
-    seconds: float,
+    console: Console, found: dict[tuple[str, str], dict[str, Any]], answers: Counter[int], seconds: float
 ) -> None:
-    documents = [document for entry in found.values() for document in entry["documents"] if document["number"]]
+    documents = _issued(found)
     gross = sum((Decimal(d["gross"]) * (-1 if d["kind"] == "NC" else 1) for d in documents), Decimal(0))
     held = sum(entry["state"] == "held" for entry in found.values())
-    asked = ", ".join(f"{number} {purpose}" for purpose, number in sorted(purposes.items()))
+    statuses = ", ".join(f"{number} x {status}" for status, number in sorted(answers.items()))
     console.print(
-        f"\n{sum(answers.values())} webhooks "
-        f"({', '.join(f'{number} x {status}' for status, number in sorted(answers.items()))}), "
-        f"{len(found)} orders, {len(documents)} documents over {gross} EUR, {held} held, in {seconds:.1f} s"
+        f"\n{sum(answers.values())} webhooks ({statuses}), {len(found)} orders, "
+        f"{len(documents)} documents over {gross} EUR, {held} held, in {seconds:.1f} s"
     )
-    issue = purposes.get("issue", 0)
+
+
+def _print_requests(
+    console: Console, found: dict[tuple[str, str], dict[str, Any]], purposes: dict[str, int], drafts: int
+) -> None:
+    """What the documents cost; drafts that prove a shape and lists that are read once are told apart."""
+    issue = purposes.get("issue", 0) - drafts
     console.print(
-        f"requests to the service: {asked}; {issue / max(len(documents), 1):.2f} per document, "
-        "of which the first document of each shape goes out as a draft once"
+        f"requests to the service: {issue} for documents ({issue / max(len(_issued(found)), 1):.2f} each), "
+        f"{drafts} drafts that proved a new shape of document to the cent, "
+        f"{purposes.get('lookup', 0)} lists read once, {purposes.get('verify', 0)} searches"
     )
+
+
+def _issued(found: dict[tuple[str, str], dict[str, Any]]) -> list[dict[str, Any]]:
+    return [document for entry in found.values() for document in entry["documents"] if document["number"]]
