@@ -94,6 +94,8 @@ class JsonApi:
         # Before anything is booked, so that what cannot be sent costs no request.
         headers = self._authorised()
         body = None if request.body is None else encode(request.body)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         async with self._gateway.request(request.purpose, request.label) as call:
             return await self._exchange(request, headers, body, call)
 
@@ -136,7 +138,7 @@ class JsonApi:
             _raise_unknown(request, "was answered with no readable JSON", ServiceAnswer(status=status))
         return Answer(status=status, data=None if data is _UNREADABLE else data)
 
-    def _authorised(self) -> Mapping[str, str]:
+    def _authorised(self) -> dict[str, str]:
         token = self._token.get_secret_value()
         if not token or not token.isascii() or not token.isprintable():
             raise AccountBlockedError(
@@ -144,7 +146,7 @@ class JsonApi:
                 code="token_unusable",
                 fix="set the account's token again, on one line and without quotes",
             )
-        return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        return {"Authorization": f"Bearer {token}"}
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

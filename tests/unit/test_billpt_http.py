@@ -213,6 +213,19 @@ async def test_a_request_carries_its_token_in_the_header_only() -> None:
     assert gateway.labels == ["POST documentos"]
 
 
+async def test_a_request_without_a_body_claims_none() -> None:
+    received = bytearray()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.extend(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(http("200 OK", b"[]"))
+        await writer.drain()
+
+    async with raw_server(listen) as url:
+        await send(url, READ)
+    assert b"content-type" not in bytes(received).lower()
+
+
 async def test_the_budget_is_told_as_soon_as_the_status_is_there() -> None:
     headers = {"X_RateLimit_Limit": "100", "x_ratelimit_remaining": "93"}
     cut = http("200 OK", b"{", **headers).replace(b"Length: 1", b"Length: 99")

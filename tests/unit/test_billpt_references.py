@@ -18,6 +18,7 @@ TAXES = [
     {"id": 13583, "nome": "RAM 22%", "valor": 22, "visivel": 1, "principal": 0},
     {"id": 13584, "nome": "IVA 13% antigo", "valor": 13, "visivel": 0, "principal": 1},
     {"id": 13585, "nome": "OSS 19%", "valor": 19, "visivel": 1, "principal": 0},
+    {"id": 13586, "nome": "Madeira 5%", "valor": 5, "visivel": 0, "principal": 0},
 ]
 SERIES = [
     {"id": 11, "nome": "2026", "iva_incluido": 0, "visivel": 1, "principal": 1},
@@ -62,6 +63,7 @@ class Account:
         ("16", "PT-AC", "13582"),
         ("6", "PT-MA", "13578"),  # none of its own: the one without a region's name
         ("19", "DE", "13585"),
+        ("5", "PT-MA", "13586"),  # hidden, but a credit note over an old invoice needs it
         ("13", "PT", "13577"),  # not the hidden one, although that is the default
     ],
 )

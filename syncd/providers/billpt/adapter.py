@@ -172,12 +172,15 @@ class BillPt:
         codes = codes_in(answer.data)
         if answer.ok and not codes:
             return answer.data
-        if answer.ok and wire.names_a_document(answer.data):
+        if answer.ok and request.writes and wire.names_a_document(answer.data):
             # Both an error and a document: it exists, whatever the error says.
             raise UncertainError("answered with an error and a document", code="billpt.error_and_document")
         if not answer.ok:
             codes = codes or message_in(answer.data)
-        raise error_for(answer.status, codes, one_record=one_record)
+        error = error_for(answer.status, codes, one_record=one_record)
+        if isinstance(error, UncertainError) and not request.writes:
+            raise NoEffectError(str(error), code=error.code, answer=error.answer)
+        raise error
 
     async def _list(self, path: str) -> object:
         return await self._ask(Request(method="GET", path=path, purpose=Purpose.LOOKUP, writes=False))

@@ -19,7 +19,7 @@ FetchPage = Callable[[str, Mapping[str, str], Purpose], Awaitable[object]]
 
 PAGE_SIZE = 20
 # Beyond, the search is given up as undecided.
-MOST_PAGES = 50
+MOST_PAGES = 25
 MOST_CODE_PAGES = 5
 # This many newer documents of another amount are read all the same: a document whose amount came out wrong is ours too.
 FEW = 2

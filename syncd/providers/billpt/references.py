@@ -190,9 +190,11 @@ def tax_for(rate: Decimal, region: str, entries: Iterable[Entry]) -> Entry | Non
     """
     by_region: dict[str, list[Entry]] = {}
     for entry in entries:
-        if entry.usable and entry.rate == rate:
+        if entry.rate == rate:
             by_region.setdefault(region_of(entry["nome"]), []).append(entry)
-    return standard_of(by_region.get(region) or by_region.get("PT") or [])
+    fitting = by_region.get(region) or by_region.get("PT") or []
+    # A rate of the past is hidden at the service, but a credit note over an invoice of that time still needs it.
+    return standard_of(fitting) or (fitting[0] if fitting else None)
 
 
 _MADEIRA = re.compile(r"madeira|\bram\b|\bpt-ma\b")
