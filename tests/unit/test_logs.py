@@ -103,7 +103,9 @@ def _raise_with(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", [TOKEN, ORDINARY, "ñandú-seçret", "line\nbreak", "50%+tokens&more", "\U0001f511 key", "half \ud800 pair"]
+    "secret",
+    [TOKEN, ORDINARY, "ñandú-seçret", "line\nbreak", "50%+tokens&more", "\U0001f511 key", "half \ud800 pair"],
+    ids=["token", "ordinary", "accents", "line-break", "url-signs", "emoji", "lone-surrogate"],
 )
 def test_a_registered_secret_never_comes_out(
     secret: str, style: logs.Style, capsys: pytest.CaptureFixture[str]
