@@ -1,0 +1,239 @@
+"""From stored facts to the ledger's documents: whatever the order and the number of the same events."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import SecretStr
+
+from syncd.dispatch.reconciler import Desk, Reconciler
+from syncd.domain.document import Amounts, DocumentDraft, IssuedDocument, IssuedLine
+from syncd.domain.facts import Fact, FactKind
+from syncd.domain.states import DocumentState, OrderState
+from syncd.shops.port import ShopConfig, load_shop
+from syncd.store import documents, events, orders, trail
+from syncd.store.engine import Database
+from syncd.store.events import Incoming, new_event_id
+from tests.builders import PAID_AT, a_policy
+
+Documents = list[tuple[str, str, str]]
+
+
+def a_state(version: int, **changes: Any) -> bytes:
+    """The order as our own document, `version` minutes after it was paid."""
+    order = {
+        "id": "1001",
+        "created_at": PAID_AT.isoformat(),
+        "updated_at": (PAID_AT + timedelta(minutes=version)).isoformat(),
+        "payment": "paid",
+        "state": "paid",
+        "total": "24.60",
+        "lines": [{"id": "a", "name": "Caneca", "quantity": 2, "gross": "24.60", "tax_rate": 23}],
+    }
+    return orjson.dumps({**order, **changes})
+
+
+def a_refund(number: int, gross: str, quantity: int) -> dict[str, Any]:
+    return {
+        "id": str(number),
+        "created_at": (PAID_AT + timedelta(hours=number)).isoformat(),
+        "amount": gross,
+        "lines": [{"line_id": "a", "quantity": quantity, "gross": gross, "net": gross}],
+    }
+
+
+UNPAID = a_state(0, payment="unpaid", state="open")
+PAID = a_state(1)
+ONE_BACK = a_state(2, refunds=[a_refund(1, "12.30", 1)])
+ALL_BACK = a_state(3, refunds=[a_refund(1, "12.30", 1), a_refund(2, "12.30", 1)])
+
+
+class Office:
+    """A ledger and the reconciler that keeps it."""
+
+    def __init__(self, database: Database) -> None:
+        config = ShopConfig(
+            name="loja", url="https://loja.example", webhook_secrets=(SecretStr("whsec_" + "c2VjcmV0" * 5),)
+        )
+        desk = Desk(shop=load_shop("generic")(config), policy=a_policy(issue_on=frozenset({"paid"})))
+        self.database = database
+        self.reconciler = Reconciler(database, {"loja": desk}, work=asyncio.Event(), planned=lambda _: None)
+
+    async def tell(self, *bodies: bytes) -> None:
+        for body in bodies:
+            told = orjson.loads(body)
+            from_text = PAID_AT.fromisoformat(told["updated_at"])
+            fact = Fact(kind=FactKind.ORDER, order_id=told["id"], topic="order", payload=body, version=from_text)
+            await events.accept(self.database, [_incoming(fact)])
+
+    async def work(self) -> None:
+        while await self.reconciler.work_off():
+            pass
+
+    async def documents(self) -> Documents:
+        async with self.database.read() as connection:
+            known = await documents.known(connection, "loja", "1001")
+        return [
+            (d.key.part, d.kind.value, str(d.draft.totals.gross))
+            for d in known
+            if d.state is not DocumentState.WITHDRAWN
+        ]
+
+    async def issue_all(self) -> None:
+        """As the dispatcher does it, with the service's answer as planned."""
+        claimer = documents.Claimer(self.database, "main")
+        while (claimed := await claimer.planned(PAID_AT + timedelta(days=1))) is not None:
+            async with self.database.write() as connection:
+                await documents.record_issued(connection, claimed.id, _answer(claimed.id, claimed.draft), now=PAID_AT)
+                await orders.refresh_state(connection, "loja", "1001")
+
+    async def state(self) -> OrderState:
+        async with self.database.read() as connection:
+            row = await orders.get(connection, "loja", "1001")
+        assert row is not None
+        return row.state
+
+
+def _incoming(fact: Fact) -> Incoming:
+    return Incoming(
+        event_id=new_event_id(),
+        shop="loja",
+        account="main",
+        fact=fact,
+        topic=fact.topic,
+        payload=fact.payload,
+        problem="",
+        source="webhook",
+        lane=0,
+        received_at=PAID_AT,
+    )
+
+
+def _answer(number: int, draft: DocumentDraft) -> IssuedDocument:
+    lines = tuple(IssuedLine(id=f"{number}-{position}") for position, _ in enumerate(draft.lines))
+    totals = Amounts(net=draft.expected.net, tax=draft.expected.tax, gross=draft.expected.gross)
+    return IssuedDocument(
+        provider_id=str(number), number=f"{draft.kind} A/{number}", issued_on=PAID_AT.date(), totals=totals, lines=lines
+    )
+
+
+EXPECTED = [("sale", "FR", "24.60"), ("refund-1", "NC", "12.30"), ("refund-2", "NC", "12.30")]
+
+
+def orders_of_arrival() -> list[Sequence[bytes]]:
+    """Every order of the four states, and some with repetitions."""
+    states = (UNPAID, PAID, ONE_BACK, ALL_BACK)
+    chance = random.Random(7)
+    repeated = [chance.sample([ALL_BACK, *chance.choices(states, k=9)], 10) for _ in range(20)]
+    return [*itertools.permutations(states), *repeated]
+
+
+async def test_any_order_and_repetition_of_the_same_events_ends_in_the_same_documents(database_url: str) -> None:
+    """Planned and issued at any moment in between, or only at the end."""
+    chance = random.Random(11)
+    for arrival in orders_of_arrival():
+        database = Database.open(database_url)
+        office = Office(database)
+        try:
+            await _clear(database)
+            for body in arrival:
+                await office.tell(body)
+                if chance.random() < 0.5:
+                    await office.work()
+                if chance.random() < 0.3:
+                    await office.issue_all()
+            await office.work()
+            await office.issue_all()
+            await office.work()
+            assert sorted(await office.documents()) == sorted(EXPECTED)
+            assert await office.state() is OrderState.ISSUED
+        finally:
+            await database.close()
+
+
+async def _clear(database: Database) -> None:
+    from syncd.store.tables import Ledger  # noqa: PLC0415 - only here are rows ever taken out
+
+    async with database.write() as connection:
+        for table in reversed(Ledger.metadata.sorted_tables):
+            await connection.execute(table.delete())
+
+
+async def test_what_is_unpaid_waits(database: Database) -> None:
+    office = Office(database)
+    await office.tell(UNPAID)
+    await office.work()
+    assert (await office.documents(), await office.state()) == ([], OrderState.PENDING)
+
+
+async def test_an_order_cancelled_before_it_was_sent_is_withdrawn(database: Database) -> None:
+    office = Office(database)
+    await office.tell(PAID)
+    await office.work()
+    await office.tell(a_state(2, lifecycle="cancelled"))
+    await office.work()
+    assert (await office.documents(), await office.state()) == ([], OrderState.PENDING)
+
+
+async def test_a_credit_note_waits_for_its_invoice(database: Database) -> None:
+    office = Office(database)
+    await office.tell(ONE_BACK)
+    await office.work()
+    async with database.read() as connection:
+        states = {d.key.part: d.state for d in await documents.known(connection, "loja", "1001")}
+    assert states == {"sale": DocumentState.PLANNED, "refund-1": DocumentState.WAITING}
+
+
+async def test_an_order_that_makes_no_sense_is_held_and_the_next_goes_on(database: Database) -> None:
+    office = Office(database)
+    await office.tell(a_state(1, total="99.99"))
+    await office.tell(orjson.dumps({**orjson.loads(PAID), "id": "1002"}))
+    await office.work()
+    assert await office.state() is OrderState.HELD
+    async with database.read() as connection:
+        other = await orders.get(connection, "loja", "1002")
+    assert other is not None
+    assert other.state is OrderState.PLANNED
+
+
+async def test_a_defect_of_ours_holds_one_order_and_says_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(database)
+    await office.tell(PAID)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("syncd.dispatch.reconciler.plan", broken)
+    await office.work()
+    async with database.read() as connection:
+        row = await orders.get(connection, "loja", "1001")
+    assert row is not None
+    assert row.hold is not None
+    assert row.hold.code == "internal_error"
+
+
+async def test_a_skipped_order_issues_nothing_more(database: Database) -> None:
+    office = Office(database)
+    await office.tell(PAID)
+    await office.work()
+    async with database.write() as connection:
+        await orders.decide(connection, "loja", "1001", {"action": "skip"}, now=PAID_AT)
+    await office.work()
+    assert (await office.documents(), await office.state()) == ([], OrderState.SKIPPED)
+
+
+async def test_the_story_of_an_order_tells_what_was_planned(database: Database) -> None:
+    office = Office(database)
+    await office.tell(PAID)
+    await office.work()
+    async with database.read() as connection:
+        story = await trail.timeline(connection, "loja", "1001")
+    assert [entry.action for entry in story] == ["received", "planned"]
+    assert story[1].detail["documents"] == [{"key": "main/loja/1001/FR/sale", "gross": "24.60"}]
