@@ -138,6 +138,9 @@ class InvoicingService(Protocol):
     async def email(self, provider_id: str, address: str) -> None:
         """Have the service mail the document. Each call mails again."""
 
+    async def note(self, provider_id: str, text: str) -> None:
+        """Put an internal note on a document, instead of the one it has: never over a marker that is still needed."""
+
     async def check(self) -> tuple[Finding, ...]:
         """What is right and wrong with the account: token, series, taxes, payment methods."""
 

@@ -462,6 +462,12 @@ async def test_a_document_that_was_credited_cannot_be_annulled(at_billpt: Bench)
     assert caught.value.code == "billpt.246"
 
 
+async def test_a_note_takes_the_place_of_the_one_before(at_billpt: Bench) -> None:
+    issued = await at_billpt.issue(sale())
+    await at_billpt.service.note(issued.provider_id, "syncd: conferido")
+    assert (await at_billpt.service.read(issued.provider_id)).marker == "syncd: conferido"
+
+
 async def test_a_document_is_mailed_by_the_service(at_billpt: Bench) -> None:
     issued = await at_billpt.issue(sale())
     await at_billpt.service.email(issued.provider_id, "rita@loja.example")

@@ -150,6 +150,18 @@ class BillPt:
             one_record=True,
         )
 
+    async def note(self, provider_id: str, text: str) -> None:
+        await self._ask(
+            Request(
+                method="POST",
+                path="documentos/nota-documento",
+                purpose=Purpose.WRITE_BACK,
+                writes=True,
+                body={"id": wire.id_of(provider_id), "nota_documento": text},
+            ),
+            one_record=True,
+        )
+
     async def check(self) -> tuple[Finding, ...]:
         """Token first; then every list is read anew, which also refreshes what is cached."""
         try:
