@@ -32,6 +32,14 @@ check: $(VENV)/.dev ## style, types, import direction, locks, Dockerfile, manife
 bench: $(VENV)/.dev ## measure throughput and latency on this machine
 	$(BIN)/python -m tests.bench
 
+.PHONY: prove mutants
+prove: $(VENV)/.dev ## exactly once: 10,000 schedules of faults and kills, then a daemon cut at every commit
+	$(BIN)/python -m tests.prove $(PROVE_FLAGS)
+	SYNCD_EVERY_CUT=1 $(BIN)/python -m pytest tests/acceptance/test_cuts.py -n $(WORKERS)
+
+mutants: $(VENV)/.dev ## take each guard of exactly-once away and see a test go red
+	$(BIN)/python -m tests.prove.mutants
+
 lock: ## pin anew what pyproject.toml asks for; LOCK_FLAGS=--upgrade takes the newest
 	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && \
 	$(PYTHON) -m venv "$$tmp/venv" && "$$tmp/venv/bin/python" -m pip --disable-pip-version-check install --quiet uv && \

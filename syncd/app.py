@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Coroutine, Iterable
@@ -12,16 +13,29 @@ from datetime import timedelta
 import structlog
 from aiohttp import web
 
+from syncd.dispatch.bell import Bell
 from syncd.dispatch.dispatcher import Account, Dispatcher
 from syncd.dispatch.gateway import AccountGateway
+from syncd.dispatch.leases import Issuer, Lease
 from syncd.dispatch.reconciler import Desk, Reconciler
 from syncd.dispatch.throttle import Budget
 from syncd.domain.capabilities import Arithmetic, Capabilities
+from syncd.domain.document import Nature
 from syncd.intake.pollers import Pollers, Source
 from syncd.intake.receive import Door
 from syncd.intake.webhooks import Counter, Webhooks
-from syncd.mapping.policy import GiftCards, NonSupply, PaidDocument, Policy, RatePolicy, ZeroTotal
+from syncd.mapping.policy import (
+    GiftCards,
+    NonSupply,
+    PaidDocument,
+    Policy,
+    RatePolicy,
+    Rule,
+    RuleAction,
+    ZeroTotal,
+)
 from syncd.mapping.tables import SAFT_REGION
+from syncd.mapping.texts import folded
 from syncd.metrics import Metrics
 from syncd.notify import Notifier
 from syncd.providers.port import InvoicingService, load_service
@@ -77,6 +91,7 @@ def policy_of(settings: Settings, name: str, able: Capabilities, shop: Shop) -> 
         account=own.account,
         capabilities=able,
         arithmetic=able.arithmetic if fiscal.arithmetic == "auto" else Arithmetic(fiscal.arithmetic),
+        region=SAFT_REGION[fiscal.region],
         ship_from=SAFT_REGION[fiscal.ship_from],
         regime=fiscal.regime,
         oss=fiscal.oss,
@@ -88,6 +103,10 @@ def policy_of(settings: Settings, name: str, able: Capabilities, shop: Shop) -> 
         payments=own.payments,
         unknown_payment=own.unknown_payment,
         articles=own.articles,
+        exemptions=own.exemptions,
+        services=frozenset(own.services),
+        goods=frozenset(own.goods),
+        default_nature=Nature(own.default_nature),
         shipping_code=own.shipping_code,
         shipping_follows_goods=own.shipping_vat == "follow_goods",
         fee_code=own.fee_code,
@@ -95,7 +114,23 @@ def policy_of(settings: Settings, name: str, able: Capabilities, shop: Shop) -> 
         hold_invalid_nif=own.invalid_nif == "hold",
         gift_cards=GiftCards(own.gift_cards),
         non_supply=NonSupply(own.non_supply),
+        non_supply_names=frozenset(folded(name) for name in own.non_supply_names),
         zero_total=ZeroTotal(own.zero_total),
+        rules=tuple(
+            Rule(
+                action=RuleAction(rule.action),
+                tags=frozenset(rule.tags),
+                countries=frozenset(rule.countries),
+                gateways=frozenset(rule.payments),
+                at_least=rule.at_least,
+                below=rule.below,
+                document=PaidDocument(rule.document) if rule.document else None,
+                reason=rule.reason,
+            )
+            for rule in own.rules
+        ),
+        notes=own.notes,
+        delay=timedelta(minutes=own.delay_minutes),
     )
 
 
@@ -106,6 +141,8 @@ class Daemon:
         self._settings = settings
         self._roles = frozenset(roles)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        # Processes in containers all have the same number.
+        self._me = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.port = 0
         self.started = asyncio.Event()
 
@@ -120,7 +157,7 @@ class Daemon:
             door = Door(parts.database, parts.metrics, arrived=arrived)
             self._start("door", door.run())
             if "dispatcher" in self._roles:
-                await self._start_dispatchers(parts, arrived, halt)
+                self._start_dispatchers(parts, arrived, halt)
             if "poller" in self._roles:
                 self._start("poller", self._pollers(parts, door, arrived).run(halt))
             runner = await self._serve(parts, door)
@@ -137,7 +174,8 @@ class Daemon:
             await self._drain()
         log.info("syncd.stopped")
 
-    async def _start_dispatchers(self, parts: Parts, arrived: asyncio.Event, halt: asyncio.Event) -> None:
+    def _start_dispatchers(self, parts: Parts, arrived: asyncio.Event, halt: asyncio.Event) -> None:
+        """Planning goes on in every such process, since locks on the orders suffice; issuing only with the lease."""
         wakes = {name: asyncio.Event() for name in parts.services}
         desks = {
             name: Desk(
@@ -147,13 +185,29 @@ class Daemon:
         }
         reconciler = Reconciler(parts.database, desks, work=arrived, planned=lambda account: wakes[account].set())
         self._start("reconciler", reconciler.run(halt))
-        for name, service in parts.services.items():
-            await parts.gateways[name].recover_budget()
-            account = Account(
-                name=name, service=service, settle=timedelta(seconds=self._settings.accounts[name].settle_seconds)
-            )
-            dispatcher = Dispatcher(account, parts.database, parts.metrics, work=wakes[name])
-            self._start(f"dispatcher:{name}", dispatcher.run(halt))
+        if parts.database.dialect == "postgresql":
+            self._start("bell", Bell(parts.database, arrived=arrived, planned=wakes.values()).run(halt))
+        for name, wake in wakes.items():
+            self._start(f"dispatcher:{name}", self._issuer(parts, name, wake).run(halt))
+
+    def _issuer(self, parts: Parts, name: str, wake: asyncio.Event) -> Issuer:
+        own = self._settings.accounts[name]
+        lease = Lease(
+            parts.database,
+            name,
+            owner=self._me,
+            length=timedelta(seconds=own.lease_seconds),
+            timeout=timedelta(seconds=own.timeout_seconds),
+        )
+        ledger = parts.database.guarded(lease.confirm)
+        account = Account(name=name, service=parts.services[name], settle=timedelta(seconds=own.settle_seconds))
+        return Issuer(
+            name,
+            lease,
+            parts.gateways[name],
+            parts.metrics,
+            worker=lambda: Dispatcher(account, ledger, parts.metrics, work=wake),
+        )
 
     def _service_of(self, parts: Parts, shop: str) -> InvoicingService:
         return parts.services[self._settings.shops[shop].account]
@@ -168,8 +222,7 @@ class Daemon:
             )
             for name, shop in self._settings.shops.items()
         }
-        owner = f"{socket.gethostname()}:{os.getpid()}"
-        return Pollers(sources, parts.database, door, parts.metrics, owner=owner, arrived=arrived)
+        return Pollers(sources, parts.database, door, parts.metrics, owner=self._me, arrived=arrived)
 
     async def _serve(self, parts: Parts, door: Door) -> web.AppRunner:
         http = self._settings.http

@@ -39,6 +39,15 @@ class Metrics:
         self.paused = Gauge(
             "syncd_account_paused", "1 while an account is paused.", ["account"], registry=self.registry
         )
+        self.service_up = Gauge(
+            "syncd_service_up",
+            "0 while requests to an account's service get no usable answer.",
+            ["account"],
+            registry=self.registry,
+        )
+        self.issuing = Gauge(
+            "syncd_account_issuing", "1 in the process that issues for an account.", ["account"], registry=self.registry
+        )
         self.polls = Counter(
             "syncd_polls_total", "Polls of a shop by result.", ["shop", "result"], registry=self.registry
         )

@@ -20,6 +20,8 @@ from syncd.domain.order import (
     RefundLine,
     TaxLine,
 )
+from syncd.domain.states import DocumentState
+from syncd.mapping.known import KnownDocument
 from syncd.mapping.planner import plan
 from syncd.mapping.policy import Policy
 
@@ -137,6 +139,11 @@ def a_draft(order: Order | None = None, policy: Policy | None = None) -> Documen
     made = plan(order or an_order(), (), policy or a_policy())
     assert made.documents, made
     return made.documents[0]
+
+
+def issued(*drafts: DocumentDraft, state: DocumentState = DocumentState.ISSUED) -> tuple[KnownDocument, ...]:
+    """Drafts as the ledger knows them."""
+    return tuple(KnownDocument(key=draft.key, state=state, draft=draft) for draft in drafts)
 
 
 def grosses(documents: Sequence[DocumentDraft]) -> list[tuple[str, str]]:

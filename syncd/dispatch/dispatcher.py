@@ -2,10 +2,9 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -14,21 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from syncd.dispatch import recovery
 from syncd.dispatch.gateway import Booking, booking
 from syncd.dispatch.outcome import Outcome, outcome_of
+from syncd.dispatch.recovery import SecondLook
 from syncd.dispatch.verify import differences, shape_of
-from syncd.domain.document import DocumentKey, IssuedDocument
+from syncd.domain.document import DocumentDraft, DocumentKey, IssuedDocument
 from syncd.domain.errors import (
-    DiscrepancyError,
+    AccountBlockedError,
     NoEffectError,
     RefusedError,
     ServiceError,
     StaleReferenceError,
     UncertainError,
 )
-from syncd.domain.hold import Hold
 from syncd.domain.patience import backoff
 from syncd.domain.states import DocumentState
 from syncd.metrics import Metrics
-from syncd.providers.port import InvoicingService, Issue
+from syncd.providers.port import InvoicingService, Issue, Search
 from syncd.store import accounts, documents, orders, references, trail
 from syncd.store.documents import Claimed, Claimer, new_marker
 from syncd.store.engine import Database, StoreUnavailableError
@@ -37,6 +36,10 @@ log = structlog.get_logger()
 
 IDLE_SECONDS = 1.0
 PAUSE_CHECK_SECONDS = 60.0
+LONGEST_REST_SECONDS = 15.0  # a service that is back is noticed within this
+# A search that fails without the network's fault fails again: after so many times a person looks.
+MOST_SEARCHES = 5
+_PASSING_TROUBLE = frozenset({"not_reached", "no_answer", "over_limit"})
 # Kinds of references: document shapes that the service was seen to add up as planned, and those that it did not.
 PROVEN, BLOCKED = "proven_shape", "blocked_shape"
 
@@ -61,6 +64,7 @@ class Dispatcher:
         *,
         work: asyncio.Event,
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),  # noqa: S311 - spreads retries, no secret
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._account = account
         self._service = account.service
@@ -68,10 +72,14 @@ class Dispatcher:
         self._metrics = metrics
         self._work = work
         self._jitter = jitter
+        self._now = now
         self._claimer = Claimer(database, account.name, marker=lambda: f"syncd:{new_marker()}")
         self._directory = references.LedgerDirectory(database, account.name)
         self._failures = 0  # in a row, at the service; any sensible answer ends them
-        self._check_at = 0.0  # when a paused account is looked at again
+        self._check_at = datetime.min.replace(tzinfo=UTC)  # when a paused account is looked at again
+        self._searches: dict[int, int] = {}  # that failed, by document
+        self._drafts: dict[int, tuple[DocumentDraft, str]] = {}  # at the service and certainly not yet final
+        self._looks: dict[int, SecondLook] = {}  # by document; the ledger has them too
         self._unsettled = True  # something may have been left in flight by an earlier process or a lost database
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -85,7 +93,8 @@ class Dispatcher:
                 log.warning("dispatcher.store_unavailable", account=self._account.name, error=str(error))
                 wait = IDLE_SECONDS
             if wait:
-                await _until(stop, self._work, wait)
+                # A service in trouble is given its rest: new work must not wake us into asking it again and again.
+                await _until(stop, asyncio.Event() if self._failures > 1 else self._work, wait)
 
     async def step(self) -> float:
         """Do one thing; seconds to wait before the next, 0 for none."""
@@ -93,21 +102,26 @@ class Dispatcher:
             await self._take_over()
         if await self._paused():
             return PAUSE_CHECK_SECONDS
-        now = datetime.now(UTC)
+        now = self._now()
         if (claimed := await self._claimer.uncertain(now)) is not None:
             await self._settle(claimed)
+        elif (look := min(self._looks.values(), key=lambda look: look.at, default=None)) and look.at <= now:
+            await self._look_again(look)
         elif (claimed := await self._claimer.planned(now)) is not None:
             await self._issue(claimed)
         else:
             return IDLE_SECONDS
-        return backoff(self._failures - 1, self._jitter()).total_seconds() if self._failures > 1 else 0.0
+        if self._failures < 2:
+            return 0.0
+        return min(backoff(self._failures - 1, self._jitter()).total_seconds(), LONGEST_REST_SECONDS)
 
     async def _take_over(self) -> None:
         """What was in flight when a process died: uncertain if it was sent, else due again."""
         async with self._database.write() as connection:
             stranded = await documents.stranded(
-                connection, self._account.name, now=datetime.now(UTC), settle=self._account.settle
+                connection, self._account.name, now=self._now(), settle=self._account.settle
             )
+        self._looks = await recovery.second_looks(self._directory)
         if stranded:
             log.warning("dispatcher.taken_over", account=self._account.name, documents=stranded)
         self._unsettled = False
@@ -119,9 +133,9 @@ class Dispatcher:
         self._metrics.paused.labels(self._account.name).set(1 if pause else 0)
         if pause is None:
             return False
-        if time.monotonic() < self._check_at:
+        if self._now() < self._check_at:
             return True
-        self._check_at = time.monotonic() + PAUSE_CHECK_SECONDS
+        self._check_at = self._now() + timedelta(seconds=PAUSE_CHECK_SECONDS)
         try:
             findings = await self._service.check()
         except ServiceError as error:
@@ -158,22 +172,33 @@ class Dispatcher:
                 code="shape_blocked",
                 fix="settle that order first; retrying either of them proves the shape again",
             )
-        draft = await self._service.issue(
-            Issue(draft=claimed.draft, marker=claimed.marker, originals=originals, as_draft=True)
-        )
+        return await self._prove(claimed, final, shape)
+
+    async def _prove(self, claimed: Claimed, final: Issue, shape: str) -> IssuedDocument:
+        """As a draft first; final only if the service adds it up as planned."""
+        content, draft_id = self._drafts.pop(claimed.id, (None, ""))
+        if content != claimed.draft:
+            draft = await self._service.issue(replace(final, as_draft=True))
+            draft_id = draft.provider_id
+            await self._compare(claimed, draft, shape)
+        try:
+            issued = await self._service.issue(replace(final, finalise=draft_id))
+        except NoEffectError:
+            # Still a draft, and proven right: the next try makes it final instead of leaving it behind.
+            self._drafts[claimed.id] = claimed.draft, draft_id
+            raise
+        await self._remember(shape, PROVEN)
+        return issued
+
+    async def _compare(self, claimed: Claimed, draft: IssuedDocument, shape: str) -> None:
         if wrong := differences(claimed.draft, draft):
-            await self._service.delete_draft(draft.provider_id)
             await self._remember(shape, BLOCKED)
+            await self._service.delete_draft(draft.provider_id)
             raise RefusedError(
                 f"as a draft the service shows {'; '.join(wrong[:4])}",
                 code="arithmetic_mismatch",
                 fix="compare the account's rounding and price settings (fiscal.arithmetic), then retry the order",
             )
-        issued = await self._service.issue(
-            Issue(draft=claimed.draft, marker=claimed.marker, originals=originals, finalise=draft.provider_id)
-        )
-        await self._remember(shape, PROVEN)
-        return issued
 
     async def _originals(self, claimed: Claimed) -> Mapping[DocumentKey, IssuedDocument]:
         keys = [reference.key for reference in claimed.draft.references]
@@ -184,48 +209,84 @@ class Dispatcher:
 
     async def _remember(self, shape: str, proof: str) -> None:
         async with self._database.write() as connection:
-            await references.put_many(connection, self._account.name, proof, {shape: datetime.now(UTC).isoformat()})
+            await references.put_many(connection, self._account.name, proof, {shape: self._now().isoformat()})
 
     async def _settle(self, claimed: Claimed) -> None:
+        """Look for a document whose outcome is unknown: adopt it, plan it again, or hold it for a person."""
         with self._on_behalf(claimed):
-            async with self._database.read() as connection:
-                markers = await documents.markers(connection, claimed.id)
-            known = await self._directory.get("customer", (claimed.draft.customer.code,))
             try:
-                verdict = await recovery.settle(
-                    self._service, claimed, markers, known.get(claimed.draft.customer.code, "")
-                )
+                verdict = await recovery.settle(self._service, await self._search(claimed))
             except ServiceError as error:
-                self._failures += 1
-                delay = backoff(self._failures + 1, self._jitter())
-                await self._record(claimed, Outcome(state=DocumentState.UNCERTAIN, delay=delay), str(error))
+                await self._not_settled(claimed, error)
                 return
             self._failures = 0
+            self._searches.pop(claimed.id, None)
             if verdict.adopted is not None:
                 await self._succeeded(claimed, verdict.adopted, adopted=True)
             elif verdict.hold is not None:
-                await self._record(claimed, Outcome(state=DocumentState.UNCERTAIN, hold=verdict.hold), "several found")
+                await self._record(
+                    claimed, Outcome(state=DocumentState.UNCERTAIN, hold=verdict.hold), verdict.hold.message
+                )
             else:
-                await self._record(claimed, Outcome(state=DocumentState.PLANNED), "certainly absent")
+                look = SecondLook.after(claimed, self._now(), self._account.settle)
+                await self._record(claimed, Outcome(state=DocumentState.PLANNED), "certainly absent", look=look)
+
+    async def _not_settled(self, claimed: Claimed, error: ServiceError) -> None:
+        """Nothing is known yet: search again later, or have a person do it; a blocked account is paused meanwhile."""
+        self._failures += 1
+        outcome = Outcome(state=DocumentState.UNCERTAIN, delay=backoff(self._failures + 1, self._jitter()))
+        cause = error if isinstance(error, AccountBlockedError) else error.__cause__
+        if isinstance(cause, AccountBlockedError):
+            blocked = outcome_of(cause, attempt=1, jitter=1.0, settle=self._account.settle)
+            await self._pause(blocked)
+        elif error.code not in _PASSING_TROUBLE:
+            searches = self._searches[claimed.id] = self._searches.get(claimed.id, 0) + 1
+            if searches >= MOST_SEARCHES:
+                outcome = replace(outcome, hold=recovery.undecided(claimed, error))
+                self._searches.pop(claimed.id)
+        await self._record(claimed, outcome, str(error))
+
+    async def _look_again(self, look: SecondLook) -> None:
+        """A document that was judged absent and sent again: whether the first one came into being after all."""
+        claimed = look.claimed
+        with self._on_behalf(claimed):
+            try:
+                verdict = await recovery.settle(self._service, await self._search(claimed))
+            except ServiceError as error:
+                self._failures += 1
+                later = self._now() + max(self._account.settle, backoff(self._failures, self._jitter()))
+                self._looks[claimed.id] = replace(look, at=later)
+                log.warning("document.not_looked_for", document=str(claimed.key), why=str(error))
+                return
+            self._failures = 0
+            self._drafts.pop(claimed.id, None)  # the search has removed it
+            async with self._database.write() as connection:
+                late = await recovery.take_in(connection, claimed, verdict.found, now=self._now())
+                left = {known: look for known, look in self._looks.items() if known != claimed.id}
+                await recovery.keep_looks(connection, self._account.name, left)
+                for document in late:
+                    await self._write_trail(connection, claimed, "surfaced_late", {"number": document.number})
+        self._looks = left
+        for document in late:
+            log.error("document.surfaced_late", document=str(claimed.key), number=document.number)
+
+    async def _search(self, claimed: Claimed) -> Search:
+        async with self._database.read() as connection:
+            markers = await documents.markers(connection, claimed.id)
+        code = claimed.draft.customer.code
+        known = await self._directory.get("customer", (code,))
+        return recovery.search_for(claimed, markers, known.get(code, ""))
 
     async def _succeeded(self, claimed: Claimed, issued: IssuedDocument, *, adopted: bool = False) -> None:
         self._failures = 0
-        wrong = differences(claimed.draft, issued)
-        hold = None
-        if wrong:
-            error = DiscrepancyError(
-                f"{issued.number} shows {'; '.join(wrong[:4])}",
-                code="discrepancy",
-                fix="correct it at the service by hand; it is never issued again by itself",
-            )
-            hold = Hold(code=error.code, message=str(error), fix=error.fix)
-        now = datetime.now(UTC)
+        hold = recovery.discrepancy(claimed, issued)
+        now = self._now()
         async with self._database.write() as connection:
             await documents.record_issued(connection, claimed.id, issued, now=now, hold=hold)
             await self._learn(connection, claimed, issued)
             await orders.refresh_state(connection, claimed.key.shop, claimed.key.order_id)
             await self._write_trail(connection, claimed, "adopted" if adopted else "issued", {"number": issued.number})
-        result = "discrepancy" if wrong else "adopted" if adopted else "issued"
+        result = "discrepancy" if hold else "adopted" if adopted else "issued"
         self._metrics.documents.labels(self._account.name, claimed.key.kind.value, result).inc()
         self._metrics.issue_seconds.observe(max(0.0, (now - claimed.draft.due_at).total_seconds()))
         log.info(
@@ -255,22 +316,36 @@ class Dispatcher:
         if isinstance(error, StaleReferenceError):
             async with self._database.write() as connection:
                 await references.forget(connection, self._account.name, error.kinds)
-        if outcome.pause is not None:
-            async with self._database.write() as connection:
-                await accounts.pause(connection, self._account.name, outcome.pause, now=datetime.now(UTC))
-            log.error(
-                "account.paused", account=self._account.name, code=outcome.pause.code, message=outcome.pause.message
-            )
+        await self._pause(outcome)
         await self._record(claimed, outcome, str(error))
 
-    async def _record(self, claimed: Claimed, outcome: Outcome, why: str) -> None:
-        now = datetime.now(UTC)
+    async def _pause(self, outcome: Outcome) -> None:
+        if outcome.pause is None:
+            return
         async with self._database.write() as connection:
-            await documents.record_outcome(
-                connection, claimed.id, outcome.state, run_at=now + outcome.delay, hold=outcome.hold, now=now
+            await accounts.pause(connection, self._account.name, outcome.pause, now=self._now())
+        log.error("account.paused", account=self._account.name, code=outcome.pause.code, message=outcome.pause.message)
+
+    async def _record(self, claimed: Claimed, outcome: Outcome, why: str, *, look: SecondLook | None = None) -> None:
+        now = self._now()
+        async with self._database.write() as connection:
+            ours = await documents.record_outcome(
+                connection,
+                claimed.id,
+                outcome.state,
+                run_at=now + outcome.delay,
+                hold=outcome.hold,
+                now=now,
+                marker=claimed.marker,
             )
+            if not ours:
+                log.warning("document.overtaken", account=self._account.name, document=str(claimed.key))
+                return
             await orders.refresh_state(connection, claimed.key.shop, claimed.key.order_id)
             await self._write_trail(connection, claimed, outcome.state.value, {"why": why})
+            if look is not None:
+                await recovery.note_look(connection, self._account.name, look)
+                self._looks[claimed.id] = look
         self._metrics.documents.labels(self._account.name, claimed.key.kind.value, outcome.state.value).inc()
         log.warning(
             "document.not_done",
@@ -285,7 +360,7 @@ class Dispatcher:
     ) -> None:
         await trail.write(
             connection,
-            at=datetime.now(UTC),
+            at=self._now(),
             shop=claimed.key.shop,
             order_id=claimed.key.order_id,
             document_key=str(claimed.key),

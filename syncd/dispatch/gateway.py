@@ -1,16 +1,27 @@
 """The way out: every request to a service takes a slot of the budget and is written down before it leaves."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from syncd.dispatch.throttle import PERIOD_SECONDS, Budget, Slot
 from syncd.metrics import Metrics
 from syncd.providers.port import Purpose, Usage
-from syncd.store import attempts
+from syncd.store import attempts, engine
 from syncd.store.engine import Database
+
+log = structlog.get_logger()
+
+# One lost connection is the network's everyday; so many in a row are the service's.
+DOWN_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,16 @@ class Booking:
 
 
 booking: ContextVar[Booking | None] = ContextVar("booking", default=None)
+
+
+class Fence(Protocol):
+    """Lets a request pass only while this process may issue for the account."""
+
+    async def confirm(self, connection: AsyncConnection) -> datetime:
+        """Check it in this transaction; the database's time."""
+
+    def ensure_time(self) -> None:
+        """Check that a request which leaves now ends in time."""
 
 
 class JournalledCall:
@@ -44,11 +65,17 @@ class AccountGateway:
         self._database = database
         self._budget = budget
         self._metrics = metrics
+        self._pulse = Pulse(account, metrics)
+        self._fence: Fence | None = None  # a person's command only asks, which anybody may do
+
+    def require(self, fence: Fence) -> None:
+        """From now on nothing leaves that this does not let pass."""
+        self._fence = fence
 
     async def recover_budget(self) -> None:
-        """Count what an earlier process sent within the last period: those without an answer as if sent now."""
-        now = datetime.now(UTC)
+        """Count what any process sent within the last period: those without an answer as if sent now."""
         async with self._database.read() as connection:
+            now = await engine.now(connection)
             recent = await attempts.recent(connection, self._account, now - timedelta(seconds=PERIOD_SECONDS))
         self._budget.restore(
             (now - answered).total_seconds() if answered is not None else 0.0 for _, answered in recent
@@ -57,18 +84,11 @@ class AccountGateway:
     @asynccontextmanager
     async def request(self, purpose: Purpose, label: str) -> AsyncIterator[JournalledCall]:
         """Wait, write down, let the request leave; note how it ended, whatever happens to it."""
-        on_behalf = booking.get()
         async with self._budget.slot() as slot:
-            async with self._database.write() as connection:
-                attempt = await attempts.begin(
-                    connection,
-                    account=self._account,
-                    document_id=on_behalf.document_id if on_behalf else None,
-                    purpose=purpose.value,
-                    label=label,
-                    marker=on_behalf.marker if on_behalf else "",
-                    sent_at=datetime.now(UTC),
-                )
+            attempt, sent_at = await self._write_ahead(purpose, label)
+            if self._fence is not None:
+                self._fence.ensure_time()  # its attempt stays without an end: whoever comes next searches for it
+            sent = time.monotonic()
             call = JournalledCall(slot)
             outcome = "no answer"
             try:
@@ -79,11 +99,59 @@ class AccountGateway:
                 raise
             finally:
                 self._metrics.requests.labels(self._account, purpose.value, str(call.status or "none")).inc()
+                self._metrics.throttle.labels(self._account).set(self._budget.used)
+                self._pulse.felt(call.status, outcome)
+                answered_at = sent_at + timedelta(seconds=time.monotonic() - sent)
                 async with self._database.write() as connection:
                     await attempts.end(
                         connection,
                         attempt,
-                        answered_at=datetime.now(UTC) if call.status is not None else None,
+                        answered_at=answered_at if call.status is not None else None,
                         status=call.status,
                         outcome=outcome,
                     )
+
+    async def _write_ahead(self, purpose: Purpose, label: str) -> tuple[int, datetime]:
+        """The attempt's id and time, by the database's clock: another process may have to count it."""
+        on_behalf = booking.get()
+        async with self._database.write() as connection:
+            now = await (engine.now if self._fence is None else self._fence.confirm)(connection)
+            attempt = await attempts.begin(
+                connection,
+                account=self._account,
+                document_id=on_behalf.document_id if on_behalf else None,
+                purpose=purpose.value,
+                label=label,
+                marker=on_behalf.marker if on_behalf else "",
+                sent_at=now,
+            )
+        return attempt, now
+
+
+class Pulse:
+    """Whether a service answers at all: one alert when it stops, one note when it is back."""
+
+    def __init__(self, account: str, metrics: Metrics) -> None:
+        self._account = account
+        self._up = metrics.service_up.labels(account)
+        self._up.set(1)
+        self._silences = 0
+        self._down_since: float | None = None
+
+    def felt(self, status: int | None, outcome: str) -> None:
+        """A request ended: with this status, or with none and the name of an error."""
+        if status is not None and status < 500:
+            self._back()
+        elif outcome != asyncio.CancelledError.__name__:  # that was ours
+            self._silences += 1
+            if self._silences == DOWN_AFTER:
+                self._down_since = time.monotonic()
+                self._up.set(0)
+                log.error("service.down", account=self._account, status=status, error=outcome)
+
+    def _back(self) -> None:
+        self._silences = 0
+        if self._down_since is not None:
+            log.info("service.up", account=self._account, seconds=round(time.monotonic() - self._down_since))
+            self._down_since = None
+            self._up.set(1)

@@ -39,12 +39,19 @@ class Reconciler:
     """Brings the ledger's documents in line with what each changed order asks for."""
 
     def __init__(
-        self, database: Database, desks: Mapping[str, Desk], *, work: asyncio.Event, planned: Callable[[str], None]
+        self,
+        database: Database,
+        desks: Mapping[str, Desk],
+        *,
+        work: asyncio.Event,
+        planned: Callable[[str], None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._desks = desks
         self._work = work
         self._planned = planned
+        self._now = now
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until stopped: plan what is due, then wait for news or a second."""
@@ -64,7 +71,7 @@ class Reconciler:
     async def work_off(self, stop: asyncio.Event | None = None) -> bool:
         """Plan every order that is due now; True if there was any."""
         async with self._database.read() as connection:
-            due = await orders.due(connection, datetime.now(UTC), BATCH)
+            due = await orders.due(connection, self._now(), BATCH)
         for shop, order_id in due:
             if stop is not None and stop.is_set():
                 break
@@ -75,14 +82,14 @@ class Reconciler:
         """Plan one order. What cannot be read or decided holds it; nothing is lost and the rest goes on."""
         async with self._database.write() as connection:
             row = await orders.lock(connection, shop, order_id)
-            if row is None:
+            if row is None or row.plan_at is None:  # another process has planned it meanwhile
                 return
             accounts = await self._plan(connection, row)
         for account in accounts:
             self._planned(account)
 
     async def _plan(self, connection: AsyncConnection, row: OrderRow) -> set[str]:
-        now = datetime.now(UTC)
+        now = self._now()
         decision = row.decision or {}
         known = await documents.known(connection, row.shop, row.order_id)
         order, made = await self._decide(connection, row, known, decision)

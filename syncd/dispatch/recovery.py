@@ -1,36 +1,71 @@
-"""Documents whose outcome is unknown: look for the marker, then adopt what is there or plan it again."""
+"""Documents whose outcome is unknown: look for the marker, then adopt what is there or plan it again.
 
-from collections.abc import Sequence
+A request can stay on its way for longer than the settle time. So a document that was found absent and planned again is
+looked for once more later: what surfaces then is adopted, or told to a person if a second one has been issued.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache
 
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from syncd.dispatch.verify import differences
 from syncd.domain.document import IssuedDocument
+from syncd.domain.errors import ServiceError
 from syncd.domain.hold import Hold
+from syncd.domain.states import DocumentState
 from syncd.providers.port import InvoicingService, Search
+from syncd.store import documents, orders, references
 from syncd.store.documents import Claimed
+
+# The kind of reference under which documents that were found absent wait for their second look.
+SECOND_LOOK = "second_look"
+# In settle times. Proxies give a request up after minutes; beyond, only an audit can tell.
+SECOND_LOOK_AFTER = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a search proved: the one final document, or none; `hold` where a person must look. `drafts` go."""
+    """What a search proved: the one final document, or none; `hold` where a person must look. `drafts` go.
+
+    `found` are all living final documents.
+    """
 
     adopted: IssuedDocument | None = None
     hold: Hold | None = None
     drafts: tuple[str, ...] = ()
+    found: tuple[IssuedDocument, ...] = ()
 
 
-async def settle(service: InvoicingService, claimed: Claimed, markers: frozenset[str], customer_id: str) -> Verdict:
-    """Search for every marker the document was ever sent with; NoEffectError where the service cannot tell now."""
-    found = await service.find(
-        Search(
-            draft=claimed.draft,
-            markers=markers,
-            customer_id=customer_id,
-            since=(claimed.first_sent_at - timedelta(days=1)).date(),
-            newer_than=claimed.floor,
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondLook:
+    """A document as it was sent when it was found absent, and when to look for it again."""
+
+    at: datetime
+    claimed: Claimed
+
+    @classmethod
+    def after(cls, claimed: Claimed, now: datetime, settle: timedelta) -> "SecondLook":
+        return cls(at=now + SECOND_LOOK_AFTER * settle, claimed=claimed)
+
+
+def search_for(claimed: Claimed, markers: frozenset[str], customer_id: str) -> Search:
+    """Where to look for a document: every marker it was ever sent with, from the day before it was first sent."""
+    return Search(
+        draft=claimed.draft,
+        markers=markers,
+        customer_id=customer_id,
+        since=(claimed.first_sent_at - timedelta(days=1)).date(),
+        newer_than=claimed.floor,
     )
-    verdict = judge(found)
+
+
+async def settle(service: InvoicingService, search: Search) -> Verdict:
+    """Search, and remove the drafts that turn up; ServiceError where the service cannot tell now."""
+    verdict = judge(await service.find(search))
     for draft in verdict.drafts:
         await service.delete_draft(draft)
     return verdict
@@ -38,23 +73,89 @@ async def settle(service: InvoicingService, claimed: Claimed, markers: frozenset
 
 def judge(found: Sequence[IssuedDocument]) -> Verdict:
     """Exactly one living final document is ours; drafts have no legal effect; anything else is for a person."""
-    final = [document for document in found if document.final and not document.annulled]
+    final = tuple(document for document in found if document.final and not document.annulled)
     drafts = tuple(document.provider_id for document in found if not document.final)
+    hold = None
     if len(final) > 1:
         numbers = ", ".join(document.number for document in final)
-        return Verdict(
-            hold=Hold(
-                code="several_found",
-                message=f"several documents carry this document's marker: {numbers}",
-                fix="decide which one stands, annul or credit the others at the service, then release the order",
-            )
+        hold = Hold(
+            code="several_found",
+            message=f"several documents carry this document's marker: {numbers}",
+            fix="decide which one stands, annul or credit the others at the service, then release the order",
         )
-    if not final and any(document.annulled for document in found):
-        return Verdict(
-            hold=Hold(
-                code="annulled_at_service",
-                message="the document was issued, but somebody has annulled it at the service",
-                fix="issue by hand if it is still due, then skip the order",
-            )
+    elif not final and (annulled := [document.number for document in found if document.annulled]):
+        hold = Hold(
+            code="annulled_at_service",
+            message=f"the document was issued, but somebody has annulled it at the service: {', '.join(annulled)}",
+            fix="issue by hand if it is still due, then skip the order",
         )
-    return Verdict(adopted=final[0] if final else None, drafts=drafts)
+    return Verdict(adopted=final[0] if len(final) == 1 else None, hold=hold, drafts=drafts, found=final)
+
+
+def undecided(claimed: Claimed, error: ServiceError) -> Hold:
+    """The evidence for a person, where searching has failed time and again."""
+    return Hold(
+        code="search_failed",
+        message=f"sent at {claimed.first_sent_at:%Y-%m-%d %H:%M:%S %Z} with the marker {claimed.marker}, "
+        f"the answer was lost, and it cannot be looked for: {error}",
+        fix=error.fix or "look for the marker at the service; then release the order to have it looked for again",
+    )
+
+
+async def take_in(
+    connection: AsyncConnection, claimed: Claimed, found: Sequence[IssuedDocument], *, now: datetime
+) -> list[IssuedDocument]:
+    """Record what surfaced late; returns the documents that the ledger did not know.
+
+    Beside an issued document it is a duplicate, and the order is held; else it is the document, and the order is
+    planned again, because it may have changed in the belief that there was none.
+    """
+    key = claimed.key
+    await orders.lock_all(connection, [(key.shop, key.order_id)])
+    rows = await documents.of_order(connection, key.shop, key.order_id)
+    row = next(row for row in rows if row.id == claimed.id)
+    if row.state in (DocumentState.ISSUING, DocumentState.UNCERTAIN):
+        return []  # sent again, and not answered: that search finds all of them
+    late = [document for document in found if document.provider_id != row.provider_id]
+    for document in late:
+        hold = discrepancy(claimed, document)
+        await documents.record_issued(connection, claimed.id, document, now=now, hold=hold)
+    if late:
+        await orders.replan(connection, key.shop, key.order_id, now=now)
+        await orders.refresh_state(connection, key.shop, key.order_id)
+    return late
+
+
+def discrepancy(claimed: Claimed, issued: IssuedDocument) -> Hold | None:
+    """The hold for a document that is not what was planned."""
+    wrong = differences(claimed.draft, issued)
+    if not wrong:
+        return None
+    return Hold(
+        code="discrepancy",
+        message=f"{issued.number} shows {'; '.join(wrong[:4])}",
+        fix="correct it at the service by hand; it is never issued again by itself",
+    )
+
+
+async def second_looks(directory: references.LedgerDirectory) -> dict[int, SecondLook]:
+    """All that still wait, by document."""
+    noted = await directory.table(SECOND_LOOK)
+    return {int(document_id): _looks().validate_json(text) for document_id, text in noted.items()}
+
+
+async def note_look(connection: AsyncConnection, account: str, look: SecondLook) -> None:
+    entry = {str(look.claimed.id): _looks().dump_json(look).decode()}
+    await references.put_many(connection, account, SECOND_LOOK, entry)
+
+
+async def keep_looks(connection: AsyncConnection, account: str, looks: Mapping[int, SecondLook]) -> None:
+    """These looks and no others are still to come."""
+    await references.forget(connection, account, (SECOND_LOOK,))
+    for look in looks.values():
+        await note_look(connection, account, look)
+
+
+@cache
+def _looks() -> TypeAdapter[SecondLook]:
+    return TypeAdapter(SecondLook)

@@ -1,10 +1,12 @@
 """One account's request budget: no sliding 60 s hold more requests than allowed, and waiting work uses what there is.
 
 What a service counts is the arrival of a request, which is known for certain only when its answer is there. So a slot
-of the throttler is spent until one period after the *answer*.
+of the throttler is spent until one period after the *answer*. That suits every way to count: a window that slides, one
+that starts with its first request, and a bucket that fills evenly.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -21,8 +23,11 @@ PERIOD_SECONDS = 60.02
 BURST_SHARE = 0.4
 # A little faster than the even rate, so that the whole budget is used.
 PACE = 0.985
-# Kept free once somebody else was seen using the token.
-RESERVE = 3
+# Kept free while somebody else uses the token, and for so many periods after he was last seen.
+RESERVE_SHARE = 0.03
+RESERVE_PERIODS = 10
+# So much later than a slot becomes free, because the throttler takes the very moment as not yet.
+_TICK = 0.000_1
 
 
 class Slot:
@@ -39,13 +44,14 @@ class Slot:
 
 
 class Budget(Throttler):
-    """`limit` requests per minute for one account; one waiter at a time, in the order of asking."""
+    """`limit` requests per `period` seconds for one account; one waiter at a time, in the order of asking."""
 
     def __init__(self, limit: int, *, period: float = PERIOD_SECONDS) -> None:
         super().__init__(limit, period)
-        self._limit = limit
+        self._most = self._limit = limit
         self._turn = asyncio.Lock()
         self._closed_until = 0.0
+        self._reserved_until = 0.0
         self._last_start = 0.0
         self._granted = 0
 
@@ -53,7 +59,9 @@ class Budget(Throttler):
     async def slot(self) -> AsyncIterator[Slot]:
         """Wait for a place, hold it while the request is under way, and keep it spent for a period after."""
         async with self._turn:
-            await self._wait()
+            # The gate stands before the slot: behind it, all who wait would be let go at once.
+            while (seconds := self.wait_seconds) > 0:  # noqa: ASYNC110 - time ends this wait, no event does
+                await asyncio.sleep(seconds)
             await self.acquire()  # type: ignore[no-untyped-call]
             left = self._last_start = self._task_logs[-1]
             self._granted += 1
@@ -65,9 +73,10 @@ class Budget(Throttler):
             self._task_logs.append(time.monotonic())
 
     def restore(self, ages: Iterable[float]) -> None:
-        """Count requests of an earlier process: seconds since their answers, 0 for those never answered."""
+        """Count what the ledger knows and nothing else: seconds since each answer, 0 for those never answered."""
         now = time.monotonic()
-        self._task_logs.extend(now - age for age in sorted(ages, reverse=True) if age < self.period)
+        self._task_logs.clear()
+        self._task_logs.extend(now - max(0.0, age) for age in sorted(ages, reverse=True) if age < self.period)
 
     @property
     def taken(self) -> int:
@@ -75,20 +84,34 @@ class Budget(Throttler):
         self.flush()  # type: ignore[no-untyped-call]
         return len(self._task_logs)
 
+    @property
+    def used(self) -> float:
+        """The share of the limit that is spent at the moment."""
+        return self.taken / self._limit
+
     def learn(self, usage: Usage, *, taken: int, granted: int) -> None:
+        """What an answer said; `taken` and `granted` are as they were when its request left."""
         now = time.monotonic()
+        if usage.limit is not None and usage.limit > 0:
+            self._limit = min(self._most, usage.limit)
         if usage.status == 429:
             wait = usage.retry_after or timedelta(seconds=self.period)
             self._closed_until = max(self._closed_until, now + wait.total_seconds())
-        if usage.limit is not None and 0 < usage.limit < self._limit:
-            self._limit = usage.limit
-            self.rate_limit = min(self.rate_limit, usage.limit)
-        if usage.remaining is not None:
-            ours = taken + self._granted - granted
-            foreign = self._limit - usage.remaining - ours
+            self._reserve(now)
+            self._book_unseen(now)
+        elif usage.remaining is not None:
+            # Compared with the count at the answer instead, our own later requests would look like somebody else's.
+            foreign = self._limit - usage.remaining - (taken + self._granted - granted)
             if foreign > 0:
-                self.rate_limit = max(1, self._limit - RESERVE)
+                self._reserve(now)
                 self._task_logs.extend([now] * foreign)
+        self._set_rate(now)
+
+    @property
+    def wait_seconds(self) -> float:
+        """Until the next request may leave, as far as is known now."""
+        self._set_rate(time.monotonic())
+        return max(self.closed_for, self.pause, self._full_for)
 
     @property
     def closed_for(self) -> float:
@@ -103,7 +126,27 @@ class Budget(Throttler):
         due: float = self._last_start + PACE * self.period / self.rate_limit
         return max(0.0, due - time.monotonic())
 
-    async def _wait(self) -> None:
-        # The gate stands before the slot: behind it, all who wait would be let go at once.
-        await asyncio.sleep(self.closed_for)
-        await asyncio.sleep(self.pause)
+    @property
+    def _full_for(self) -> float:
+        """Seconds until enough slots are free again for one more; exact, where the throttler would look every 10 ms."""
+        excess = self.taken - self.rate_limit
+        if excess < 0:
+            return 0.0
+        frees_at: float = self._task_logs[excess] + self.period
+        return max(0.0, frees_at - time.monotonic()) + _TICK
+
+    def _book_unseen(self, now: float) -> None:
+        """The service's minute is full: what of it was not ours came from others, at times that we do not know."""
+        unseen = self._limit - self.taken
+        if unseen > 0:
+            spread = [now - self.period * part / unseen for part in range(unseen)]
+            known = sorted([*self._task_logs, *spread])
+            self._task_logs.clear()
+            self._task_logs.extend(known)
+
+    def _reserve(self, now: float) -> None:
+        self._reserved_until = now + RESERVE_PERIODS * self.period
+
+    def _set_rate(self, now: float) -> None:
+        reserve = math.ceil(RESERVE_SHARE * self._limit) if now < self._reserved_until else 0
+        self.rate_limit = max(1, self._limit - reserve)

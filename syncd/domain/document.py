@@ -25,7 +25,7 @@ SALES = frozenset({DocumentKind.FT, DocumentKind.FR, DocumentKind.FS})
 
 @dataclass(frozen=True, slots=True, order=True)
 class DocumentKey:
-    """Names a document before it exists. `part` is its cause: `sale`, `payment`, `refund-55`, `cancel`."""
+    """Names a document before it exists. `part` is its cause: `sale`, `payment`, `refund-55`, `edit-1`."""
 
     account: str
     shop: str
@@ -44,6 +44,13 @@ class Nature(StrEnum):
     SERVICE = "service"
 
 
+class PriceMode(StrEnum):
+    """What the unit prices of a document hold; a service decides it by series."""
+
+    NET = "net"
+    GROSS = "gross"  # VAT included
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amounts:
     """Two decimals each; `gross == net + tax` unless a manual rounding stands between them."""
@@ -55,11 +62,11 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftLine:
-    """One line. `net`, `tax`, `gross` are the fiscal amounts; `unit_price` (net, before `discount`) is what is sent.
+    """One line. `net`, `tax`, `gross` are the fiscal amounts; `unit_price` (before `discount`) is what is sent.
 
     `line_id` is the order line it comes from. On a credit note `original` is the position (0-based) of the original
     document's line that it corrects. `discount` and `vat_rate` are in per cent; `exemption` is a code such as M05 and
-    stands if and only if the rate is zero.
+    stands if and only if the rate is zero. `why` are codes of the rules that gave rate, place and article.
     """
 
     line_id: str
@@ -75,6 +82,7 @@ class DraftLine:
     tax: Decimal
     gross: Decimal
     original: int | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +104,22 @@ class Reference:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """How much (gross) of an order's line a document takes care of; negative on what takes some of it back."""
+
+    line_id: str
+    gross: Decimal
+    quantity: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentDraft:
     """A document that should exist.
 
     `lines` and `totals` are the fiscal truth. `expected` is what the service's own arithmetic must answer for the
     unit prices and the manual `rounding` that are sent: per line, then the totals. Its gross equals the fiscal gross.
+    `covers` is what a later state of the order is compared with, those lines included that policy left out.
     """
 
     key: DocumentKey
@@ -117,6 +135,8 @@ class DocumentDraft:
     references: tuple[Reference, ...] = ()
     notes: str = ""  # printed on the document
     due_at: datetime  # since when it should exist; the oldest goes first
+    price_mode: PriceMode = PriceMode.NET
+    covers: tuple[Covered, ...] = ()
 
     @property
     def kind(self) -> DocumentKind:

@@ -17,7 +17,7 @@ from syncd.domain.patience import backoff
 from syncd.intake.receive import Door, OverloadedError, incoming
 from syncd.metrics import Metrics
 from syncd.shops.port import Shop
-from syncd.store import orders, pollers
+from syncd.store import engine, orders, pollers
 from syncd.store.engine import Database, StoreUnavailableError
 from syncd.store.orders import FetchDue
 
@@ -88,7 +88,7 @@ class Pollers:
 
     async def poll(self, source: Source) -> None:
         """One pass over a shop, if it is due and nobody else has it."""
-        now = datetime.now(UTC)
+        now = await self._now()
         turn = await pollers.claim(self._database, f"poll:{source.name}", owner=self._owner, now=now, lease=LEASE)
         if turn is None:
             return
@@ -99,6 +99,8 @@ class Pollers:
                     [incoming(source.name, source.account, fact, source="poll") for fact in page.facts]
                 )
                 cursor = page.cursor
+                if not await pollers.renew(self._database, turn, until=await self._now() + LEASE):
+                    break
         except (ShopError, OverloadedError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         self._metrics.polls.labels(source.name, "failed" if error else "ok").inc()
@@ -107,7 +109,7 @@ class Pollers:
             turn,
             cursor=cursor,
             next_at=now + source.interval,
-            now=datetime.now(UTC),
+            now=await self._now(),
             error=error,
         )
         if error:
@@ -116,9 +118,24 @@ class Pollers:
             log.info("poll.done", shop=source.name, new=taken, lease_kept=kept)
 
     async def fetch(self) -> None:
-        """Ask for the orders of which only a hint came."""
+        """Ask for the orders of which only a hint came, if there are any and nobody else does."""
+        if not await self._wanted():
+            return
+        now = await self._now()
+        turn = await pollers.claim(self._database, "fetch", owner=self._owner, now=now, lease=LEASE)
+        if turn is None:
+            return
+        try:
+            # Read again: whoever had the turn before has fetched some of them.
+            await self._fetch_all(await self._wanted())
+        finally:
+            await pollers.finish(self._database, turn, cursor=None, next_at=now, now=now)
+
+    async def _wanted(self) -> list[FetchDue]:
         async with self._database.read() as connection:
-            due = await orders.fetch_due(connection, datetime.now(UTC), FETCH_BATCH)
+            return await orders.fetch_due(connection, datetime.now(UTC), FETCH_BATCH)
+
+    async def _fetch_all(self, due: list[FetchDue]) -> None:
         for wanted in due:
             source = self._sources.get(wanted.shop)
             if source is None or not source.shop.can_ask:
@@ -137,6 +154,10 @@ class Pollers:
             else:
                 async with self._database.write() as connection:
                     await orders.fetched(connection, wanted)
+
+    async def _now(self) -> datetime:
+        async with self._database.read() as connection:
+            return await engine.now(connection)
 
     async def _give_up(self, wanted: FetchDue) -> None:
         """Nobody can be asked: plan with what is known, which holds the order if that is nothing."""

@@ -6,11 +6,11 @@ amounts are what the service's arithmetic will show for the unit prices that it 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 from syncd.domain.capabilities import Arithmetic, Capabilities
-from syncd.domain.document import Amounts
+from syncd.domain.document import Amounts, DocumentDraft, IssuedDocument, PriceMode
 from syncd.domain.money import CENT, ZERO, cents
 
 HUNDRED = Decimal(100)
@@ -34,12 +34,13 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What is sent for a line: net unit price before the discount in per cent."""
+    """What is sent for a line: unit price, net or gross by `mode`, before the discount in per cent."""
 
     quantity: Decimal
     unit_price: Decimal
     discount: Decimal
     rate: Decimal
+    mode: PriceMode = PriceMode.NET
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +72,28 @@ def fiscal_amounts(charges: Sequence[Charge]) -> list[Amounts]:
     return [amount for amount in amounts if amount is not None]
 
 
-def natural_prices(charges: Iterable[Charge], *, decimals: int) -> tuple[Price, ...]:
+def natural_prices(charges: Iterable[Charge], *, decimals: int, mode: PriceMode = PriceMode.NET) -> tuple[Price, ...]:
     """The unit prices that follow from what was paid, before any correction."""
     exponent = ONE.scaleb(-decimals)
     prices = []
     for charge in charges:
+        factor = ONE + charge.rate / HUNDRED
         if charge.list_price is not None:
-            price, discount = charge.list_price, HUNDRED
+            price, discount = charge.list_price * (factor if mode is PriceMode.GROSS else ONE), HUNDRED
+        elif mode is PriceMode.GROSS:
+            price, discount = charge.gross / charge.quantity, ZERO
         else:
-            net = charge.net if charge.net is not None else charge.gross / (ONE + charge.rate / HUNDRED)
+            net = charge.net if charge.net is not None else charge.gross / factor
             price, discount = net / charge.quantity, ZERO
-        prices.append(Price(charge.quantity, price.quantize(exponent, ROUND_HALF_UP), discount, charge.rate))
+        prices.append(Price(charge.quantity, price.quantize(exponent, ROUND_HALF_UP), discount, charge.rate, mode))
     return tuple(prices)
 
 
 def simulate(prices: Sequence[Price], arithmetic: Arithmetic) -> tuple[tuple[Amounts, ...], Amounts]:
-    """The amounts that a service with this arithmetic shows, before any manual rounding."""
+    """The amounts that a service with this arithmetic shows, before any manual rounding.
+
+    Gross prices keep their gross per line; rates and bases are rounded from the nets that are in them.
+    """
     lines = tuple(_line_amounts(price) for price in prices)
     if arithmetic is Arithmetic.LINE:
         net = sum((line.net for line in lines), ZERO)
@@ -128,26 +135,51 @@ def nearest(prices: Sequence[Price], arithmetic: Arithmetic) -> Decimal:
     return simulate(prices, arithmetic)[1].gross
 
 
+def explain(draft: DocumentDraft, issued: IssuedDocument) -> Arithmetic | None:
+    """The one arithmetic under which the prices of `draft` come to what the service answered; None if none or several.
+
+    Net, tax and gross of the document must be right, and those of each line where the answer tells them.
+    """
+    prices = sent_prices(draft)
+    fitting = [arithmetic for arithmetic in Arithmetic if _answers(prices, arithmetic, draft.rounding, issued)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def sent_prices(draft: DocumentDraft) -> tuple[Price, ...]:
+    """The prices that a draft sends."""
+    return tuple(
+        Price(line.quantity, line.unit_price, line.discount, line.vat_rate, draft.price_mode) for line in draft.lines
+    )
+
+
+def _answers(prices: Sequence[Price], arithmetic: Arithmetic, rounding: Decimal, issued: IssuedDocument) -> bool:
+    lines, totals = simulate(prices, arithmetic)
+    told = issued.totals
+    if (told.net, told.tax) != (totals.net, totals.tax) or told.gross not in {totals.gross, totals.gross + rounding}:
+        return False
+    if len(issued.lines) != len(lines):
+        return not issued.lines
+    return all((line.net, line.gross) == (own.net, own.gross) for line, own in zip(issued.lines, lines, strict=True))
+
+
 def _nudged(
     prices: tuple[Price, ...], paid: Decimal, *, arithmetic: Arithmetic, able: Capabilities, dearer: bool
 ) -> tuple[Price, ...]:
-    """Move nets of single lines by a cent, largest first, while that brings the sum nearer to what was paid."""
+    """Move values of single lines by a cent, largest first, while that brings the sum nearer to what was paid."""
     moved = list(prices)
     missing = paid - simulate(moved, arithmetic)[1].gross
-    order = sorted(range(len(moved)), key=lambda position: _exact_net(moved[position]), reverse=True)
+    order = sorted(range(len(moved)), key=lambda position: _sent(moved[position]), reverse=True)
     for position in order:
         if abs(missing) <= able.rounding:
             break
         price = moved[position]
         if price.discount:
             continue
-        net = cents(_exact_net(price)) + CENT.copy_sign(missing)
+        value = cents(_sent(price)) + CENT.copy_sign(missing)
         exponent = ONE.scaleb(-able.limits.price_decimals)
-        candidate = Price(
-            price.quantity, (net / price.quantity).quantize(exponent, ROUND_HALF_UP), price.discount, price.rate
-        )
+        candidate = replace(price, unit_price=(value / price.quantity).quantize(exponent, ROUND_HALF_UP))
         too_dear = candidate.unit_price > price.unit_price and not dearer
-        if net <= 0 or cents(_exact_net(candidate)) != net or too_dear:
+        if value <= 0 or cents(_sent(candidate)) != value or too_dear:
             continue
         moved[position] = candidate
         left = paid - simulate(moved, arithmetic)[1].gross
@@ -159,12 +191,23 @@ def _nudged(
 
 
 def _line_amounts(price: Price) -> Amounts:
-    net = cents(_exact_net(price))
+    if price.mode is PriceMode.GROSS:
+        gross = cents(_sent(price))
+        net = cents(gross / (ONE + price.rate / HUNDRED))
+        return Amounts(net=net, tax=gross - net, gross=gross)
+    net = cents(_sent(price))
     tax = cents(net * price.rate / HUNDRED)
     return Amounts(net=net, tax=tax, gross=net + tax)
 
 
 def _exact_net(price: Price) -> Decimal:
+    if price.mode is PriceMode.GROSS:
+        return _sent(price) / (ONE + price.rate / HUNDRED)
+    return _sent(price)
+
+
+def _sent(price: Price) -> Decimal:
+    """A line's value in the mode of its price, after the discount, unrounded."""
     if price.discount:
         return price.quantity * price.unit_price * (HUNDRED - price.discount) / HUNDRED
     return price.quantity * price.unit_price

@@ -4,40 +4,83 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from syncd.domain.document import Nature
 from syncd.domain.money import ZERO
 from syncd.domain.order import LineKind, Order, OrderLine
+from syncd.mapping import tables
 from syncd.mapping.amounts import HUNDRED, ONE, Charge, share
+from syncd.mapping.articles import matching, nature
 from syncd.mapping.policy import GiftCards, NonSupply, Policy
 from syncd.mapping.refusal import Undecidable
-from syncd.mapping.taxes import Place, charged_rates, check_tax, lawful_rate, show, tax_inside
+from syncd.mapping.taxes import Place, Sale, charged_rates, check_tax, lawful_rate, show, tax_inside
+from syncd.mapping.texts import folded
 
 NOT_SUBJECT = "M99"
+# Codes that speak of where the buyer is: in a table of articles they count only for buyers abroad.
+ABROAD = frozenset({"M05", "M06", "M16", "M40", "M41", "M42", "M43", "M44", "M45", "M46"})
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A charge and the order line that it comes from; a line with several rates makes several positions."""
+    """A charge and the order line that it comes from; a line with several rates makes several positions.
+
+    `why` are the codes of the rule that gave rate or exemption and of the place of supply.
+    """
 
     line: OrderLine
     charge: Charge
+    why: str
 
 
-def charges_of(order: Order, policy: Policy, place: Place, accepted: frozenset[str]) -> tuple[Position, ...]:
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the goods and the services of one order are taxed; None where it has none of them."""
+
+    goods: Place | None
+    services: Place | None
+
+    @property
+    def leading(self) -> Place:
+        """The place that shipping and fees follow."""
+        place = self.goods or self.services
+        assert place is not None
+        return place
+
+    def of(self, what: Nature) -> Place:
+        place = self.services if what is Nature.SERVICE else self.goods
+        assert place is not None
+        return place
+
+
+def supplies_of(order: Order, policy: Policy) -> tuple[OrderLine, ...]:
+    """The lines that sell something and stand on a document; shipping, fees, tips and discounts are not among them."""
+    kinds = {LineKind.ARTICLE}
+    if policy.gift_cards is GiftCards.SINGLE_PURPOSE:
+        kinds.add(LineKind.GIFT_CARD)
+    return tuple(
+        line
+        for line in order.lines
+        if line.kind in kinds and line.gross >= 0 and (line.gross or line.list_gross) and not _outside_vat(line, policy)
+    )
+
+
+def charges_of(sale: Sale, places: Places, supplies: tuple[OrderLine, ...]) -> tuple[Position, ...]:
     """Positions whose gross amounts add up to what the order's document must show.
 
     Gift cards and tips may be left out by policy. Undecidable where the tax of a line cannot be decided.
     """
-    # A line that costs nothing and never did (free shipping) says nothing.
-    kept = [line for line in order.lines if not _left_out(line, policy) and (line.gross or line.list_gross)]
-    reader = _Reader(order, policy, place, accepted)
-    supplies = [line for line in kept if line.kind in {LineKind.ARTICLE, LineKind.GIFT_CARD} and line.gross >= 0]
+    order, policy = sale.order, sale.policy
+    reader = _Reader(sale, places)
     positions = [position for line in supplies for position in reader.article(line)]
     goods = reader.weights(positions)
-    for line in kept:
+    for line in order.lines:
+        if left_out(line, policy) or not (line.gross or line.list_gross):
+            continue  # a line that costs nothing and never did (free shipping) says nothing
         if line.gross < 0:
             positions = reader.discount(line, positions)
-        elif line.kind is LineKind.TIP:
-            positions.append(Position(line, Charge(line.quantity, line.gross, ZERO, NOT_SUBJECT)))
+        elif _outside_vat(line, policy):
+            charge = Charge(line.quantity, line.gross, ZERO, NOT_SUBJECT)
+            positions.append(Position(line, charge, f"non_supply {places.leading.code}"))
         elif line.kind in {LineKind.SHIPPING, LineKind.FEE}:
             positions.extend(reader.accessory(line, goods))
     _check_sum(order, positions, left_out_of(order, policy))
@@ -46,13 +89,25 @@ def charges_of(order: Order, policy: Policy, place: Place, accepted: frozenset[s
 
 def left_out_of(order: Order, policy: Policy) -> Decimal:
     """What of the order's total is deliberately on no document: gift cards sold, tips."""
-    return sum((line.gross for line in order.lines if _left_out(line, policy)), ZERO)
+    return sum((line.gross for line in order.lines if left_out(line, policy)), ZERO)
 
 
-def _left_out(line: OrderLine, policy: Policy) -> bool:
+def left_out(line: OrderLine, policy: Policy) -> bool:
+    """Whether policy keeps a line off the document."""
     if line.kind is LineKind.GIFT_CARD:
         return policy.gift_cards is GiftCards.MULTI_PURPOSE
-    return line.kind is LineKind.TIP and policy.non_supply is NonSupply.LEAVE_OUT
+    return policy.non_supply is NonSupply.LEAVE_OUT and _outside_vat(line, policy)
+
+
+def _outside_vat(line: OrderLine, policy: Policy) -> bool:
+    """Tips, donations by their names and multi-purpose gift cards: nothing is supplied for that money."""
+    if line.kind is LineKind.GIFT_CARD:
+        return policy.gift_cards is not GiftCards.SINGLE_PURPOSE
+    if line.kind is LineKind.TIP:
+        return line.gross >= 0
+    if not policy.non_supply_names or line.gross <= 0 or line.gross != line.net:
+        return False
+    return line.kind is not LineKind.SHIPPING and folded(line.name) in policy.non_supply_names
 
 
 def _check_sum(order: Order, positions: list[Position], left_out: Decimal) -> None:
@@ -68,11 +123,12 @@ def _check_sum(order: Order, positions: list[Position], left_out: Decimal) -> No
 class _Reader:
     """What is the same for every line of one order."""
 
-    def __init__(self, order: Order, policy: Policy, place: Place, accepted: frozenset[str]) -> None:
-        self._order = order
-        self._policy = policy
-        self._place = place
-        self._accepted = accepted
+    def __init__(self, sale: Sale, places: Places) -> None:
+        self._order = sale.order
+        self._policy = sale.policy
+        self._places = places
+        self._leading = places.leading
+        self._accepted = sale.accepted
 
     def article(self, line: OrderLine) -> list[Position]:
         """An article bears one rate, or an exemption that the place gives."""
@@ -82,8 +138,8 @@ class _Reader:
                 f"{line.name!r} has the quantity {line.quantity}",
                 fix="correct the order in the shop",
             )
-        rates = charged_rates(line, self._place)
-        taxed = [(rate, tax) for rate, tax in rates if rate]
+        place = self._places.of(nature(line, self._policy))
+        taxed = [(rate, tax) for rate, tax in charged_rates(line, place) if rate]
         if len(taxed) > 1:
             raise Undecidable(
                 "several_taxes",
@@ -91,16 +147,17 @@ class _Reader:
                 fix="a Portuguese document line has one rate; correct the shop's tax settings or invoice by hand",
             )
         if not taxed:
-            return [self._position(line, *self._untaxed(line))]
+            return [self._untaxed(line, place)]
         rate, tax = taxed[0]
-        lawful = lawful_rate(rate, line, self._place, self._policy, self._accepted)
+        self._check_exemption(line, rate, place)
+        lawful = lawful_rate(rate, line, place, self._policy, self._accepted)
         if line.gross:
             check_tax(line, rate, tax, line.gross)
-        return [self._position(line, lawful, None, contractual=lawful == rate)]
+        return [self._taxed(line, lawful, rate, place)]
 
     def accessory(self, line: OrderLine, goods: dict[tuple[Decimal, str | None], Decimal]) -> list[Position]:
         """Shipping and fees: what the shop charged, unless that is less than the goods' own rates ask for."""
-        rates = charged_rates(line, self._place)
+        rates = charged_rates(line, self._leading)
         charged = sum((tax for rate, tax in rates if rate), ZERO)
         by_goods = list(goods.items())
         due = sum((tax_inside(line.gross, rate) * part for (rate, _), part in by_goods), ZERO)
@@ -108,7 +165,11 @@ class _Reader:
         if by_goods and (self._policy.shipping_follows_goods or not enough or (not charged and due == 0)):
             parts = share(line.gross, [part for _, part in by_goods])
             return [
-                Position(self._part(line, gross), Charge(line.quantity, gross, rate, exemption))
+                Position(
+                    self._part(line, gross),
+                    Charge(line.quantity, gross, rate, exemption),
+                    f"goods {self._leading.code}",
+                )
                 for ((rate, exemption), _), gross in zip(by_goods, parts, strict=True)
                 if gross
             ]
@@ -116,8 +177,8 @@ class _Reader:
 
     def discount(self, line: OrderLine, positions: list[Position]) -> list[Position]:
         """A negative fee lowers the positions of its own rate; without VAT it may be a means of payment: a person."""
-        rates = {rate for rate, _ in charged_rates(line, self._place) if rate}
-        if not rates and self._place.exempt:
+        rates = {rate for rate, _ in charged_rates(line, self._leading) if rate}
+        if not rates and self._leading.exempt:
             rates = {ZERO}
         targets = [at for at, position in enumerate(positions) if {position.charge.rate} == rates]
         open_gross = sum((positions[at].charge.gross for at in targets), ZERO)
@@ -146,6 +207,8 @@ class _Reader:
         """The share of each rate in what was paid for the goods."""
         paid: dict[tuple[Decimal, str | None], Decimal] = defaultdict(lambda: ZERO)
         for position in positions:
+            if position.charge.exemption == NOT_SUBJECT:
+                continue
             paid[position.charge.rate, position.charge.exemption] += position.charge.gross
         total = sum(paid.values(), ZERO)
         return {key: gross / total for key, gross in paid.items() if gross} if total else {}
@@ -153,43 +216,86 @@ class _Reader:
     def _as_charged(self, line: OrderLine, rates: tuple[tuple[Decimal, Decimal], ...]) -> list[Position]:
         taxed = [(rate, tax) for rate, tax in rates if rate and tax]
         if not taxed:
-            return [self._position(line, *self._untaxed(line))]
-        lawful = [lawful_rate(rate, line, self._place, self._policy, self._accepted) for rate, _ in taxed]
+            return [self._untaxed(line, self._leading)]
+        lawful = [lawful_rate(rate, line, self._leading, self._policy, self._accepted) for rate, _ in taxed]
         if len(taxed) == 1:
             check_tax(line, taxed[0][0], taxed[0][1], line.gross)
-            return [self._position(line, lawful[0], None, contractual=lawful[0] == taxed[0][0])]
+            return [self._taxed(line, lawful[0], taxed[0][0], self._leading)]
         # One document line has one rate: each tax tells the part of the line that it was charged on.
         parts = share(line.gross, [tax * (HUNDRED / rate + ONE) for rate, tax in taxed])
         return [
-            Position(self._part(line, gross), Charge(line.quantity, gross, rate, None))
+            Position(self._part(line, gross), Charge(line.quantity, gross, rate, None), f"shop {self._leading.code}")
             for rate, gross in zip(lawful, parts, strict=True)
             if gross
         ]
 
-    def _untaxed(self, line: OrderLine) -> tuple[Decimal, str | None]:
-        if self._place.exemption:
-            return ZERO, self._place.exemption
-        if not line.gross:
-            # Given away without a rate: any rate makes nothing of nothing, and a rate needs no exemption.
-            return max(self._place.rates), None
-        raise Undecidable(
-            "untaxed_line",
-            f"{line.name!r} bears no VAT, and nothing says why ({self._place.rule})",
-            fix="give it a tax class in the shop, map it to an exempt article, or invoice by hand and skip the order",
+    def _taxed(self, line: OrderLine, lawful: Decimal, charged: Decimal, place: Place) -> Position:
+        rule = "law" if lawful != charged else "shop" if lawful in place.rates else "accepted"
+        net = line.net if lawful == charged and not self._order.prices_include_tax else None
+        return Position(
+            line,
+            Charge(line.quantity, line.gross, lawful, None, net, _list_price(line, lawful)),
+            f"{rule} {place.code}",
         )
 
-    def _position(
-        self, line: OrderLine, rate: Decimal, exemption: str | None, *, contractual: bool = False
-    ) -> Position:
-        list_price = None
-        if not line.gross:
-            list_price = line.list_net / line.quantity
-            if not line.list_net:
-                list_price = line.list_gross / (ONE + rate / HUNDRED) / line.quantity
-            list_price = list_price.quantize(Decimal("0.0001"))
-        net = line.net if contractual and not self._order.prices_include_tax else None
-        return Position(line, Charge(line.quantity, line.gross, rate, exemption, net, list_price))
+    def _untaxed(self, line: OrderLine, place: Place) -> Position:
+        exemption, rule = place.exemption, "place"
+        mapped = matching(line, self._policy.exemptions)
+        code = self._policy.exemptions.get(mapped, "")
+        if code and (not exemption or code == NOT_SUBJECT):
+            exemption, rule = self._mapped(line, code, place), f"map:{mapped}"
+        rate = ZERO
+        if not exemption:
+            if line.gross:
+                raise Undecidable(
+                    "untaxed_line",
+                    f"{line.name!r} bears no VAT, and nothing says why ({place.rule})",
+                    fix="give it a tax class in the shop, name its exemption in the shop's settings, "
+                    "or invoice by hand and skip the order",
+                )
+            # Given away without a rate: any rate makes nothing of nothing, and a rate needs no exemption.
+            rate, rule = max(place.rates), "gift"
+        charge = Charge(line.quantity, line.gross, rate, exemption or None, None, _list_price(line, rate))
+        return Position(line, charge, f"{rule} {place.code}")
+
+    def _mapped(self, line: OrderLine, code: str, place: Place) -> str:
+        """The exemption that the settings name for this line, if it may stand on this day and for this buyer."""
+        if not tables.exemption_in_force(code, place.day):
+            raise Undecidable(
+                "exemption_not_in_force",
+                f"{line.name!r} is mapped to {code}, which is not in force on {place.day} "
+                f"(table {tables.exemption_table_version()})",
+                fix="correct exemptions in the shop's settings",
+            )
+        if code in ABROAD and (self._order.buyer.billing.country or "PT") == "PT":
+            raise Undecidable(
+                "untaxed_line",
+                f"{line.name!r} bears no VAT; {code} is for buyers abroad, and this one is in Portugal",
+                fix="give it a tax class in the shop, or invoice by hand and skip the order",
+            )
+        return code
+
+    def _check_exemption(self, line: OrderLine, rate: Decimal, place: Place) -> None:
+        """An article that the settings call exempt must not bear VAT: one of the two is wrong."""
+        code = self._policy.exemptions.get(matching(line, self._policy.exemptions), "")
+        if code and code not in ABROAD and not place.exempt and "exempt_but_taxed" not in self._accepted:
+            raise Undecidable(
+                "exempt_but_taxed",
+                f"{line.name!r} is mapped to {code}, but the shop charged {show(rate)} %",
+                fix="correct the tax class in the shop or exemptions in its settings, or release the order to follow "
+                "the shop",
+            )
 
     @staticmethod
     def _part(line: OrderLine, gross: Decimal) -> OrderLine:
         return line if gross == line.gross else replace(line, gross=gross)
+
+
+def _list_price(line: OrderLine, rate: Decimal) -> Decimal | None:
+    """Net, per unit, of what is given away; None for what is paid."""
+    if line.gross:
+        return None
+    list_price = line.list_net / line.quantity
+    if not line.list_net:
+        list_price = line.list_gross / (ONE + rate / HUNDRED) / line.quantity
+    return list_price.quantize(Decimal("0.0001"))

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
-from syncd.domain.document import Amounts, DocumentDraft, DocumentKey, DocumentKind, DraftLine, Reference
-from syncd.domain.money import ZERO, cents
-from syncd.domain.order import Order, Refund, RefundLine
-from syncd.mapping.amounts import Charge, Price, fiscal_amounts, fit, nearest, share
+from syncd.domain.document import Amounts, DocumentDraft, DocumentKind, DraftLine, PriceMode, Reference
+from syncd.domain.money import ZERO
+from syncd.domain.order import Refund, RefundLine
+from syncd.mapping.amounts import HUNDRED, Charge, Form, Price, fiscal_amounts, fit, nearest, share, simulate
 from syncd.mapping.policy import Policy
 from syncd.mapping.refusal import Undecidable
 from syncd.mapping.sale import tax_totals, totals_of
@@ -62,7 +62,7 @@ def credit_everything(
 
 
 def credit_refund(
-    order: Order, refund: Refund, sale: DocumentDraft, left: Sequence[OpenLine], policy: Policy
+    refund: Refund, sale: DocumentDraft, left: Sequence[OpenLine], policy: Policy, *, part: str, reason: str
 ) -> DocumentDraft:
     """A credit note over the sum of one refund, on the lines that it names as far as it names them."""
     total = open_gross(left)
@@ -72,11 +72,38 @@ def credit_refund(
             f"refund {refund.id} gives back {refund.amount}, but only {total} of the document is open",
             fix="look whether a gift card, tip or second refund is in it; credit by hand what belongs to the invoice",
         )
-    part, reason = f"refund-{refund.id}", refund.reason or f"Devolução da encomenda {order.number}"
     if refund.amount == total:
         return credit_everything(sale, left, policy, part=part, reason=reason, due_at=refund.created_at)
     taken = _taken(refund, left)
     return _credit_note(sale, left, taken, policy, part=part, reason=reason, due_at=refund.created_at, refund=refund)
+
+
+def split(refund: Refund, lefts: Sequence[Sequence[OpenLine]]) -> list[Refund]:
+    """A refund's share in each of an order's documents: the lines that it names there, the rest in their sequence.
+
+    What exceeds all of them stays with the first, which cannot bear it either.
+    """
+    if len(lefts) == 1:
+        return [refund]
+    rest = [line.gross for line in refund.lines]
+    shares: list[Refund] = []
+    budget = refund.amount
+    for left in lefts:
+        mine = []
+        for at, named in enumerate(refund.lines):
+            piece = min(rest[at], open_gross(line for line in left if line.line.line_id == named.line_id))
+            if piece > 0:
+                rest[at] -= piece
+                mine.append(replace(named, gross=piece, quantity=named.quantity * piece / named.gross))
+        amount = min(sum((line.gross for line in mine), ZERO), budget)
+        budget -= amount
+        shares.append(replace(refund, amount=amount, lines=tuple(mine)))
+    for at, left in enumerate(lefts):
+        more = min(budget, open_gross(left) - shares[at].amount)
+        budget -= more
+        shares[at] = replace(shares[at], amount=shares[at].amount + more)
+    shares[0] = replace(shares[0], amount=shares[0].amount + budget)
+    return shares
 
 
 def _taken(refund: Refund, left: Sequence[OpenLine]) -> dict[int, Decimal]:
@@ -130,9 +157,11 @@ def _credit_note(
 ) -> DocumentDraft:
     chosen = [line for line in left if taken.get(line.position)]
     returned = {line.line_id: line for line in refund.lines} if refund else {}
-    prices = tuple(_price(line, taken[line.position], returned.get(line.line.line_id)) for line in chosen)
+    prices = tuple(
+        _price(line, taken[line.position], returned.get(line.line.line_id), sale.price_mode) for line in chosen
+    )
     gross = sum(taken.values(), ZERO)
-    form = fit(prices, gross, arithmetic=policy.arithmetic, able=policy.capabilities, dearer=False)
+    form = _fitted(prices, [line.quantity for line in chosen], gross, policy)
     if form is None:
         raise Undecidable(
             "no_exact_form",
@@ -166,10 +195,31 @@ def _credit_note(
         references=(Reference(key=sale.key, amount=gross, reason=shorten(reason, limits.notes)),),
         notes=shorten(reason, limits.notes),
         due_at=due_at,
+        covers=(),
     )
 
 
-def _price(line: OpenLine, gross: Decimal, returned: RefundLine | None) -> Price:
+def _fitted(prices: tuple[Price, ...], open_: Sequence[Decimal], gross: Decimal, policy: Policy) -> Form | None:
+    """As on any document, but prices never rise; where that is not enough, one line gives back a little more or less."""
+    able, arithmetic = policy.capabilities, policy.arithmetic
+    form = fit(prices, gross, arithmetic=arithmetic, able=able, dearer=False)
+    if form is not None:
+        return form
+    missing = gross - nearest(prices, arithmetic)
+    for at, (price, most) in enumerate(zip(prices, open_, strict=True)):
+        worth = simulate([replace(price, quantity=HUNDRED)], arithmetic)[1].gross / HUNDRED
+        if price.quantity == most or not worth:
+            continue
+        quantity = (price.quantity + missing / worth).quantize(QUANTITY_STEP, ROUND_DOWN)
+        if 0 < quantity <= most:
+            moved = (*prices[:at], replace(price, quantity=quantity), *prices[at + 1 :])
+            form = fit(moved, gross, arithmetic=arithmetic, able=able, dearer=False)
+            if form is not None:
+                return form
+    return None
+
+
+def _price(line: OpenLine, gross: Decimal, returned: RefundLine | None, mode: PriceMode) -> Price:
     original = line.line
     if gross == line.gross:
         quantity = line.quantity
@@ -180,7 +230,7 @@ def _price(line: OpenLine, gross: Decimal, returned: RefundLine | None) -> Price
             quantity = pieces
         else:
             quantity = min((gross / worth).quantize(QUANTITY_STEP, ROUND_DOWN), line.quantity)
-    return Price(quantity, original.unit_price, original.discount, original.vat_rate)
+    return Price(quantity, original.unit_price, original.discount, original.vat_rate, mode)
 
 
 def _fiscal(chosen: Sequence[OpenLine], left: Sequence[OpenLine], taken: dict[int, Decimal]) -> list[Amounts]:
@@ -198,20 +248,20 @@ def _fiscal(chosen: Sequence[OpenLine], left: Sequence[OpenLine], taken: dict[in
     return amounts
 
 
-def receipt(sale: DocumentDraft, open_amount: Decimal, payment: str, due_at: datetime) -> DocumentDraft:
-    """A receipt for what is open of an FT."""
-    amounts = Amounts(net=open_amount, tax=ZERO, gross=open_amount)
-    key: DocumentKey = replace(sale.key, kind=DocumentKind.RC, part="payment")
+def receipt(sale: DocumentDraft, amount: Decimal, payment: str, due_at: datetime, *, part: str) -> DocumentDraft:
+    """A receipt for money that came for an FT."""
+    amounts = Amounts(net=amount, tax=ZERO, gross=amount)
     return replace(
         sale,
-        key=key,
+        key=replace(sale.key, kind=DocumentKind.RC, part=part),
         lines=(),
         taxes=(),
         totals=amounts,
         expected_lines=(),
         expected=amounts,
-        rounding=cents(ZERO),
+        rounding=ZERO,
         payment=payment,
-        references=(Reference(key=sale.key, amount=open_amount),),
+        references=(Reference(key=sale.key, amount=amount),),
         due_at=due_at,
+        covers=(),
     )

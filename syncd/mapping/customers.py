@@ -66,6 +66,15 @@ def customer_of(order: Order, policy: Policy, gross: Decimal, accepted: frozense
     )
 
 
+def taxable_person(order: Order, policy: Policy, accepted: frozenset[str]) -> bool:
+    """Whether the buyer gave a company's tax number: services are taxed at such a customer's place."""
+    buyer = order.buyer
+    country = buyer.billing.country or (buyer.shipping.country if buyer.shipping else "") or "PT"
+    taxed = any(tax.amount for line in order.lines for tax in line.taxes)
+    number = _number(buyer.tax_id, country, policy, accepted, taxed=taxed)
+    return bool(number) and _is_company(number, clean(buyer.billing.company))
+
+
 def valid_nif(number: str) -> bool:
     """Whether nine digits carry the right check digit."""
     return len(number) == 9 and pt_nif.is_valid(number)

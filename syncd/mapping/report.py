@@ -5,10 +5,21 @@ from decimal import Decimal
 from typing import Any
 
 from syncd.domain.customer import Customer, CustomerKind
-from syncd.domain.document import Amounts, DocumentDraft, DocumentKey, DocumentKind, DraftLine, Nature
+from syncd.domain.document import (
+    Amounts,
+    Covered,
+    DocumentDraft,
+    DocumentKey,
+    DocumentKind,
+    DraftLine,
+    Nature,
+    PriceMode,
+    Reference,
+)
 from syncd.domain.errors import SyncdError
 from syncd.domain.hold import Hold
 from syncd.mapping.planner import Plan
+from syncd.mapping.reasons import why
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -69,6 +80,11 @@ def document_json(draft: DocumentDraft) -> dict[str, Any]:
         ],
         "notes": draft.notes,
         "due_at": draft.due_at.isoformat(),
+        "price_mode": draft.price_mode.value,
+        "covers": [
+            {"line_id": part.line_id, "gross": amount(part.gross), "quantity": plain(part.quantity)}
+            for part in draft.covers
+        ],
     }
 
 
@@ -88,14 +104,13 @@ class ReportError(SyncdError):
 
 
 def _draft(entry: dict[str, Any]) -> DocumentDraft:
-    account, shop, order_id, kind, part = entry["key"].split("/")
     lines = tuple(_draft_line(line) for line in entry["lines"])
     totals = Amounts(**{name: Decimal(entry["totals"][name]) for name in ("net", "tax", "gross")})
     customer = dict(entry["customer"])
     customer["kind"] = CustomerKind(customer.get("kind", CustomerKind.CONSUMER))
     customer.setdefault("code", customer["tax_id"])
     return DocumentDraft(
-        key=DocumentKey(account, shop, order_id, DocumentKind(kind), part),
+        key=_key(entry["key"]),
         customer=Customer(**customer),
         lines=lines,
         taxes=(),
@@ -105,11 +120,24 @@ def _draft(entry: dict[str, Any]) -> DocumentDraft:
         region=entry.get("region", "PT"),
         payment=entry.get("payment", ""),
         due_at=datetime.fromisoformat(entry["due_at"]) if "due_at" in entry else datetime.now(UTC),
+        price_mode=PriceMode(entry.get("price_mode", PriceMode.NET)),
+        covers=tuple(
+            Covered(part["line_id"], Decimal(part["gross"]), Decimal(part["quantity"]))
+            for part in entry.get("covers", ())
+        ),
+        references=tuple(
+            Reference(key=_key(told["key"]), amount=Decimal(told["amount"]), reason=told.get("reason", ""))
+            for told in entry.get("references", ())
+        ),
     )
 
 
+def _key(text: str) -> DocumentKey:
+    account, shop, order_id, kind, part = text.split("/")
+    return DocumentKey(account, shop, order_id, DocumentKind(kind), part)
+
+
 def _draft_line(line: dict[str, Any]) -> DraftLine:
-    figures = ("quantity", "unit_price", "discount", "vat_rate", "net", "tax", "gross")
     return DraftLine(
         line_id=line.get("line_id", line["code"]),
         code=line["code"],
@@ -117,7 +145,14 @@ def _draft_line(line: dict[str, Any]) -> DraftLine:
         nature=Nature(line.get("nature", Nature.GOODS)),
         exemption=line["exemption"],
         original=line.get("original"),
-        **{name: Decimal(line[name]) for name in figures},
+        why=line.get("why_codes", ""),
+        quantity=Decimal(line["quantity"]),
+        unit_price=Decimal(line["unit_price"]),
+        discount=Decimal(line["discount"]),
+        vat_rate=Decimal(line["vat_rate"]),
+        net=Decimal(line["net"]),
+        tax=Decimal(line["tax"]),
+        gross=Decimal(line["gross"]),
     )
 
 
@@ -147,4 +182,6 @@ def _line(line: DraftLine) -> dict[str, Any]:
         "gross": amount(line.gross),
         "line_id": line.line_id,
         "original": line.original,
+        "why": why(line),
+        "why_codes": line.why,
     }

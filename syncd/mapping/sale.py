@@ -1,13 +1,14 @@
 """The document of a sale: FR, FS or FT."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from syncd.domain.customer import Customer, CustomerKind
 from syncd.domain.document import (
     Amounts,
+    Covered,
     DocumentDraft,
     DocumentKey,
     DocumentKind,
@@ -16,15 +17,15 @@ from syncd.domain.document import (
     TaxTotal,
 )
 from syncd.domain.money import ZERO
-from syncd.domain.order import Order, PaymentState
+from syncd.domain.order import Order, OrderLine, PaymentState
 from syncd.mapping.amounts import Charge, Form, fiscal_amounts, fit, natural_prices, nearest
 from syncd.mapping.articles import article_code, description, nature
-from syncd.mapping.charges import Position, charges_of
-from syncd.mapping.customers import customer_of
+from syncd.mapping.charges import Places, Position, charges_of, supplies_of
+from syncd.mapping.customers import customer_of, taxable_person
 from syncd.mapping.payments import payment_mechanism
 from syncd.mapping.policy import PaidDocument, Policy
 from syncd.mapping.refusal import Undecidable
-from syncd.mapping.taxes import place_of_supply, show
+from syncd.mapping.taxes import Sale, place_of_goods, place_of_services, show
 from syncd.mapping.texts import shorten
 
 LISBON = ZoneInfo("Europe/Lisbon")
@@ -38,23 +39,29 @@ SALE = "sale"
 
 def fiscal_day(order: Order, policy: Policy) -> date:
     """The day on which tax became due, where the seller is."""
-    zone = AZORES if policy.ship_from == "PT-AC" else LISBON
-    return (order.paid_at or order.created_at).astimezone(zone).date()
+    return (order.paid_at or order.created_at).astimezone(zone_of(policy.ship_from)).date()
 
 
-def sale_draft(order: Order, policy: Policy, accepted: frozenset[str]) -> DocumentDraft | None:
-    """What this order becomes, None where nothing of it is a supply; Undecidable where a person must decide."""
-    place = place_of_supply(order, policy, fiscal_day(order, policy), accepted)
-    positions = charges_of(order, policy, place, accepted)
+def zone_of(region: str) -> ZoneInfo:
+    """The clock of a SAF-T region."""
+    return AZORES if region == "PT-AC" else LISBON
+
+
+def sale_draft(order: Order, policy: Policy, accepted: frozenset[str], *, part: str = SALE) -> DocumentDraft | None:
+    """What this order becomes, or what came to it later; None where nothing of it is a supply; Undecidable where a person must decide."""
+    sale = Sale(order=order, policy=policy, day=fiscal_day(order, policy), accepted=accepted)
+    supplies = supplies_of(order, policy)
+    places = places_of(sale, supplies)
+    positions = charges_of(sale, places, supplies)
     if not any(position.charge.gross for position in positions):
         return None
     charges = [position.charge for position in positions]
     gross = sum((charge.gross for charge in charges), ZERO)
     customer = customer_of(order, policy, gross, accepted)
     lines = draft_lines(positions, fiscal_amounts(charges), form := fitted(charges, gross, policy), policy)
-    kind = _kind(order, policy, customer, lines, home=place.region.startswith("PT"))
+    kind = _kind(order, policy, customer, lines, home=places.leading.region.startswith("PT"))
     return DocumentDraft(
-        key=DocumentKey(policy.account, order.shop, order.id, kind, SALE),
+        key=DocumentKey(policy.account, order.shop, order.id, kind, part),
         customer=customer,
         lines=lines,
         taxes=tax_totals(lines),
@@ -62,16 +69,52 @@ def sale_draft(order: Order, policy: Policy, accepted: frozenset[str]) -> Docume
         expected_lines=form.lines,
         expected=form.totals,
         rounding=form.rounding,
-        region=place.region,
+        region=places.leading.region,
         payment="" if kind is DocumentKind.FT else payment_mechanism(order, policy, accepted),
-        notes=shorten(f"Encomenda {order.number}", policy.capabilities.limits.notes),
-        due_at=order.paid_at or order.created_at,
+        notes=shorten(_notes(order, policy, sale.day), policy.capabilities.limits.notes),
+        due_at=_due_at(order, policy),
+        price_mode=policy.price_mode,
+        covers=tuple(Covered(line.id, line.gross, line.quantity) for line in order.lines),
     )
+
+
+def _notes(order: Order, policy: Policy, day: date) -> str:
+    return policy.notes.format(
+        number=order.number, id=order.id, shop=order.shop, paid_on=day, discounts=", ".join(order.discount_codes)
+    )
+
+
+def _due_at(order: Order, policy: Policy) -> datetime:
+    """When the document is wanted: after the shop's delay, but on the day on which tax became due."""
+    since = order.paid_at or order.created_at
+    if not policy.delay:
+        return since
+    local = since.astimezone(zone_of(policy.ship_from))
+    last = local.replace(hour=23, minute=50, second=0, microsecond=0)
+    return max(since, min(since + policy.delay, last.astimezone(since.tzinfo)))
+
+
+def places_of(sale: Sale, supplies: Sequence[OrderLine]) -> Places:
+    """Where goods and services are taxed; one document has one region, so two of them need a person."""
+    natures = {nature(line, sale.policy) for line in supplies}
+    goods = place_of_goods(sale) if Nature.GOODS in natures or not natures else None
+    if Nature.SERVICE not in natures:
+        return Places(goods, None)
+    business = taxable_person(sale.order, sale.policy, sale.accepted)
+    services = place_of_services(sale, business=business)
+    if goods is not None and goods.region != services.region:
+        raise Undecidable(
+            "several_regions",
+            f"the goods are taxed in {goods.region} ({goods.rule}), the services in {services.region} "
+            f"({services.rule}), and one document has one region",
+            fix="invoice by hand with two documents and skip the order",
+        )
+    return Places(goods, services)
 
 
 def fitted(charges: Sequence[Charge], gross: Decimal, policy: Policy) -> Form:
     """The form in which the service arrives at `gross`; Undecidable names the nearest figure where there is none."""
-    prices = natural_prices(charges, decimals=policy.capabilities.limits.price_decimals)
+    prices = natural_prices(charges, decimals=policy.capabilities.limits.price_decimals, mode=policy.price_mode)
     form = fit(prices, gross, arithmetic=policy.arithmetic, able=policy.capabilities)
     if form is None:
         raise Undecidable(
@@ -86,16 +129,16 @@ def draft_lines(
     positions: Sequence[Position], amounts: Sequence[Amounts], form: Form, policy: Policy
 ) -> tuple[DraftLine, ...]:
     """Document lines; shipping that stands at several rates gets a code for each."""
-    codes = [article_code(position.line, policy) for position in positions]
+    articles = [article_code(position.line, policy) for position in positions]
     rates: dict[tuple[str, str], set[Decimal]] = {}
-    for position, code in zip(positions, codes, strict=True):
+    for position, (code, _) in zip(positions, articles, strict=True):
         rates.setdefault((position.line.id, code), set()).add(position.charge.rate)
     return tuple(
         DraftLine(
             line_id=position.line.id,
             code=code if len(rates[position.line.id, code]) == 1 else f"{code}-{show(position.charge.rate)}",
             description=description(position.line, policy),
-            nature=nature(position.line),
+            nature=nature(position.line, policy),
             quantity=price.quantity,
             unit_price=price.unit_price,
             discount=price.discount,
@@ -104,8 +147,9 @@ def draft_lines(
             net=amount.net,
             tax=amount.tax,
             gross=amount.gross,
+            why=f"{position.why} {source}",
         )
-        for position, code, price, amount in zip(positions, codes, form.prices, amounts, strict=True)
+        for position, (code, source), price, amount in zip(positions, articles, form.prices, amounts, strict=True)
     )
 
 

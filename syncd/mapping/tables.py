@@ -37,6 +37,56 @@ def portuguese_rates(region: str, day: date) -> frozenset[Decimal]:
 
 
 @cache
+def rates_since(region: str, day: date) -> str:
+    """Since when the rates of a place that are in force on a day have been so; "" where the table does not know."""
+    if region in PORTUGAL:
+        began = [str(period["from"]) for period in _load("pt-rates.json")["regions"][region]]
+        return max((since for since in began if date.fromisoformat(since) <= day), default="")
+    periods = _member_states().get(region, {}).get("periods", ())
+    told = [str(period["from"]) for period in periods if period["from"]]
+    return max((since for since in told if date.fromisoformat(since) <= day), default="")
+
+
+@cache
+def exemption_codes() -> frozenset[str]:
+    """Every code that the table knows, in force or not."""
+    return frozenset(_exemptions())
+
+
+@cache
+def exemption_in_force(code: str, day: date) -> bool:
+    """Whether a code may stand on a document of this day; a table that gives only a year means its first day."""
+    entry = _exemptions().get(code)
+    if entry is None:
+        return False
+    since, until = entry["since"], entry["until"]
+    begun = since is None or date.fromisoformat(since if len(since) > 4 else f"{since}-01-01") <= day
+    return begun and (until is None or day <= date.fromisoformat(until))
+
+
+@cache
+def exemption_mention(code: str) -> str:
+    """The words that the law wants beside a code, "" for an unknown one."""
+    return str(_exemptions().get(code, {}).get("mention", ""))
+
+
+@cache
+def exemption_table_version() -> str:
+    return str(_load("exemptions.json")["table_version"])
+
+
+def portuguese_region(postcode: str) -> str:
+    """The SAF-T region of a Portuguese postcode, "" where it cannot be read."""
+    digits = "".join(c for c in postcode if c.isdigit())
+    if len(digits) not in {4, 7} or digits < "1":
+        return ""
+    first = int(digits[:4])
+    if first < 9000:
+        return "PT"
+    return "PT-MA" if first < 9500 else "PT-AC"
+
+
+@cache
 def eu_rates(country: str, day: date) -> frozenset[Decimal]:
     """All rates of a member state on a day, for the One Stop Shop."""
     for period in _member_states()[country]["periods"]:
@@ -79,6 +129,11 @@ def vat_prefix(country: str) -> str:
 def payment_patterns() -> tuple[tuple[str, str], ...]:
     """Parts of gateway names with their SAF-T mechanism; the first that fits decides."""
     return tuple((str(part), str(code)) for part, code in _load("gateways.json")["patterns"])
+
+
+@cache
+def _exemptions() -> dict[str, Any]:
+    return {entry["code"]: entry for entry in _load("exemptions.json")["codes"]}
 
 
 @cache

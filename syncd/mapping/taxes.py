@@ -7,6 +7,7 @@ rate from a product's name. What the shop did not tax needs a reason in law, els
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 from syncd.domain.money import ZERO, cents
 from syncd.domain.order import Address, Order, OrderLine
@@ -15,6 +16,7 @@ from syncd.mapping.amounts import HUNDRED, ONE
 from syncd.mapping.policy import Policy, RatePolicy
 from syncd.mapping.refusal import Undecidable
 
+TAXED_AS = {"MC": "FR"}  # inside the EU VAT territory without being a member state
 SHOW_TAX = "correct the tax settings of the shop, or"
 
 
@@ -22,7 +24,8 @@ SHOW_TAX = "correct the tax settings of the shop, or"
 class Place:
     """A place of supply: SAF-T region, the rates in force, and the exemption of what bears no VAT ("" if none may).
 
-    `exempt` says that nothing may bear VAT there. `rule` names the reason in words, for people.
+    `exempt` says that nothing may bear VAT there. `rule` names the reason in words, for people; `code` names it, the
+    region and since when its rates are in force, for the trail.
     """
 
     region: str
@@ -31,6 +34,17 @@ class Place:
     exemption: str = ""
     exempt: bool = False
     rule: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sale:
+    """What the places of supply of one order are decided from."""
+
+    order: Order
+    policy: Policy
+    day: date
+    accepted: frozenset[str]
 
 
 def destination(order: Order) -> Address:
@@ -39,17 +53,12 @@ def destination(order: Order) -> Address:
     return shipping if shipping is not None and shipping.country else order.buyer.billing
 
 
-def place_of_supply(order: Order, policy: Policy, day: date, accepted: frozenset[str]) -> Place:
-    """Decide region and rates of an order's goods (fiscal rule: where transport starts, except OSS and exports)."""
+def place_of_goods(sale: Sale) -> Place:
+    """Where goods are taxed: where their transport starts, except under the One Stop Shop and abroad."""
+    order, policy, day = sale.order, sale.policy, sale.day
     to = destination(order)
-    country = to.country or "PT"
+    country = TAXED_AS.get(to.country, to.country) or "PT"
     outside = _outside_territory(country, to.postcode)
-    home = Place(
-        region=policy.ship_from,
-        day=day,
-        rates=tables.portuguese_rates(policy.ship_from, day),
-        rule=f"goods start in {policy.ship_from}",
-    )
     if policy.regime == "art53":
         if outside:
             raise Undecidable(
@@ -57,28 +66,93 @@ def place_of_supply(order: Order, policy: Policy, day: date, accepted: frozenset
                 f"a seller under the small-business exemption cannot export, but the goods go to {country}",
                 fix="ask the accountant; skip the order if it is invoiced elsewhere",
             )
-        exempt = frozenset({ZERO})
-        return Place(
-            region=home.region, day=day, rates=exempt, exemption="M10", exempt=True, rule="small-business exemption"
-        )
+        return _exempt(policy.ship_from, day, "M10", "art53", "small-business exemption")
     if country == "PT":
-        return home
+        return _transport(policy.ship_from, day)
     if outside:
-        return Place(
-            region=policy.ship_from,
-            day=day,
-            rates=frozenset({ZERO}),
-            exemption="M05",
-            exempt=True,
-            rule=f"export to {outside}",
-        )
+        return _exempt(policy.ship_from, day, "M05", "export", f"export to {outside}")
     if _untaxed(order):
-        return _intra_community(order, policy, day, accepted)
-    if policy.oss:
-        return Place(
-            region=country, day=day, rates=tables.eu_rates(country, day), rule=f"One Stop Shop, rates of {country}"
-        )
-    return home
+        _check_business(sale, country)
+        return _exempt(policy.ship_from, day, "M16", "intra_eu", "intra-Community supply, number confirmed")
+    return _one_stop_shop(country, day) if policy.oss else _transport(policy.ship_from, day)
+
+
+def place_of_services(sale: Sale, *, business: bool) -> Place:
+    """Where services are taxed: at the customer's if that is a taxable person, else where the seller is.
+
+    `business` says that the buyer gave a company's tax number.
+    """
+    order, policy, day = sale.order, sale.policy, sale.day
+    billing = order.buyer.billing
+    country = billing.country or destination(order).country or "PT"
+    country = TAXED_AS.get(country, country)
+    if policy.regime == "art53":
+        return _exempt(policy.region, day, "M10", "art53", "small-business exemption")
+    if country == "PT":
+        if not business:
+            return _established(policy.region, day)
+        region = tables.portuguese_region(billing.postcode)
+        if not region:
+            raise Undecidable(
+                "region_unknown",
+                f"the postcode {billing.postcode!r} does not tell the region that decides the rate of a service",
+                fix="correct the billing postcode in the shop",
+            )
+        return _customers_region(region, day)
+    member = tables.is_member_state(country) and not _outside_territory(country, billing.postcode)
+    if _untaxed(order):
+        if member:
+            _check_business(sale, country)
+        if member or business:
+            return _exempt(policy.region, day, "M40", "reverse_charge", f"service to a company in {country}")
+    if member and policy.oss and not business:
+        return _one_stop_shop(country, day)
+    return _established(policy.region, day)
+
+
+@lru_cache(maxsize=256)
+def _transport(region: str, day: date) -> Place:
+    return _at_home(region, day, "transport", f"goods start in {region}")
+
+
+@lru_cache(maxsize=256)
+def _established(region: str, day: date) -> Place:
+    return _at_home(region, day, "seller", f"services of a seller in {region}")
+
+
+@lru_cache(maxsize=256)
+def _customers_region(region: str, day: date) -> Place:
+    return _at_home(region, day, "customer", f"services to a taxable person in {region}")
+
+
+def _at_home(region: str, day: date, code: str, rule: str) -> Place:
+    since = tables.rates_since(region, day)
+    rates = tables.portuguese_rates(region, day)
+    return Place(region=region, day=day, rates=rates, rule=rule, code=f"{code}:{region}:{since}")
+
+
+@lru_cache(maxsize=1024)
+def _one_stop_shop(country: str, day: date) -> Place:
+    return Place(
+        region=country,
+        day=day,
+        rates=tables.eu_rates(country, day),
+        rule=f"One Stop Shop, rates of {country}",
+        code=f"oss:{country}:{tables.rates_since(country, day)}",
+    )
+
+
+@lru_cache(maxsize=1024)
+def _exempt(region: str, day: date, exemption: str, code: str, rule: str) -> Place:
+    return Place(
+        region=region,
+        day=day,
+        rates=frozenset({ZERO}),
+        exemption=exemption,
+        exempt=True,
+        rule=rule,
+        code=f"{code}:{region}:",
+    )
 
 
 def charged_rates(line: OrderLine, place: Place) -> tuple[tuple[Decimal, Decimal], ...]:
@@ -142,8 +216,6 @@ def show(rate: Decimal) -> str:
 
 def _outside_territory(country: str, postcode: str) -> str:
     """The name of the place outside the EU VAT territory where the goods go, or ''."""
-    if country == "MC":
-        return ""
     if country == "GB" and postcode.strip().upper().startswith("BT"):
         raise Undecidable(
             "northern_ireland",
@@ -165,28 +237,21 @@ def _untaxed(order: Order) -> bool:
     )
 
 
-def _intra_community(order: Order, policy: Policy, day: date, accepted: frozenset[str]) -> Place:
-    country = destination(order).country
-    if not order.buyer.tax_id:
+def _check_business(sale: Sale, country: str) -> None:
+    """Nothing leaves without VAT for another member state unless a person confirmed the buyer's number."""
+    buyer = sale.order.buyer
+    if not buyer.tax_id:
         raise Undecidable(
             "untaxed_line",
             f"the shop charged no VAT on a sale to {country}, and the buyer gave no VAT number",
             fix=f"{SHOW_TAX} invoice by hand and skip the order",
         )
-    if "vies_unconfirmed" not in accepted:
+    if "vies_unconfirmed" not in sale.accepted:
         raise Undecidable(
             "vies_unconfirmed",
-            f"no VAT was charged to {order.buyer.tax_id} in {country}: the number must be valid in VIES at the sale",
+            f"no VAT was charged to {buyer.tax_id} in {country}: the number must be valid in VIES at the sale",
             fix="check the number in VIES, keep the consultation number as the release's reason, and release the order",
         )
-    return Place(
-        region=policy.ship_from,
-        day=day,
-        rates=frozenset({ZERO}),
-        exemption="M16",
-        exempt=True,
-        rule="intra-Community supply, number confirmed",
-    )
 
 
 def _nearest_rate(line: OrderLine, tax: Decimal, place: Place) -> Decimal:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u2028\u2029\ufeff]+")
 _BLANKS = re.compile(r"\s+")
@@ -11,6 +12,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 def clean(text: str) -> str:
     """One line without control characters; blanks collapsed."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()  # nearly all texts are like this, and the patterns below cost more than the rest of a line
     return _BLANKS.sub(" ", _CONTROL.sub(" ", text)).strip()
 
 
@@ -31,6 +34,7 @@ def shorten(text: str, limit: int) -> str:
     return cut.rstrip(" ,;-")
 
 
+@lru_cache(maxsize=4096)
 def code_of(raw: str, limit: int) -> str:
     """A code of letters, digits, dot, dash and underscore; different raw codes stay different."""
     text = clean(raw)
@@ -51,3 +55,8 @@ def fold(text: str) -> str:
     if text.isascii():
         return text
     return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+
+
+def folded(text: str) -> str:
+    """As names are compared: one line, without accents, small letters."""
+    return fold(clean(text)).lower()

@@ -5,13 +5,16 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from decimal import Decimal
 from importlib.metadata import entry_points
-from typing import Any, Literal, Self
+from string import Formatter
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from syncd.mapping.tables import exemption_codes
 from syncd.providers.port import AccountConfig
 from syncd.settings.kinds import (
     DatabaseUrl,
@@ -31,7 +34,18 @@ from syncd.settings.kinds import (
 )
 from syncd.shops.port import ShopConfig
 
+NOTE_FIELDS = frozenset({"number", "id", "shop", "paid_on", "discounts"})
 DOCUMENT_KINDS = ("FT", "FR", "FS", "RC", "NC", "ND")
+
+
+def _exemption(value: str) -> str:
+    if value not in exemption_codes():
+        raise wrong(f"{value[:40]!r} is no exemption code", did_you_mean(value, exemption_codes()))
+    return value
+
+
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+ExemptionCode = Annotated[str, AfterValidator(_exemption)]
 
 
 def known_platforms() -> frozenset[str]:
@@ -135,6 +149,19 @@ class Account(Section):
         return value
 
 
+class Rule(Section):
+    """What happens to some of a shop's orders; every condition that is given must hold."""
+
+    action: Literal["issue", "skip", "hold"] = "issue"
+    tags: tuple[Text, ...] = ()
+    countries: tuple[Country, ...] = ()
+    payments: tuple[Text, ...] = ()
+    at_least: Decimal | None = None  # of the order's total
+    below: Decimal | None = None
+    document: Literal["FR", "FS", "FT+RC"] | None = None
+    reason: str = ""
+
+
 class Shop(Section):
     """A shop whose orders become documents of one account."""
 
@@ -160,13 +187,21 @@ class Shop(Section):
     payments: dict[str, PaymentCode] = {}
     unknown_payment: PaymentCodeOrHold = "OU"
     articles: dict[str, Text] = {}
+    exemptions: dict[str, ExemptionCode] = {}
+    services: tuple[Text, ...] = ()
+    goods: tuple[Text, ...] = ()
+    default_nature: Literal["goods", "service"] = "goods"
     shipping_code: Text = "PORTES"
     fee_code: Text = "TAXA"
     shipping_vat: Literal["shop", "follow_goods"] = "shop"
     on_rate_mismatch: Literal["hold", "follow_shop", "follow_law"] = "hold"
-    gift_cards: Literal["multi_purpose", "single_purpose"] = "multi_purpose"
+    gift_cards: Literal["multi_purpose", "multi_purpose_shown", "single_purpose"] = "multi_purpose"
     non_supply: Literal["show", "leave_out"] = "show"
+    non_supply_names: tuple[Text, ...] = ()
     zero_total: Literal["skip", "hold"] = "skip"
+    rules: tuple[Rule, ...] = ()
+    notes: Text = "Encomenda {number}"
+    delay_minutes: Whole = Field(default=0, ge=0, le=1_440)
 
     @field_validator("platform")
     @classmethod
@@ -179,6 +214,19 @@ class Shop(Section):
     @classmethod
     def _url_is_safe(cls, value: str, info: ValidationInfo) -> str:
         return safe_url(value, allow_http=info.data.get("allow_http", False))
+
+    @field_validator("notes")
+    @classmethod
+    def _notes_can_be_filled_in(cls, value: str) -> str:
+        try:
+            fields = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+        except ValueError:
+            raise wrong(
+                "has a { or } without its other half", "write {{ and }} for the characters themselves"
+            ) from None
+        if strange := sorted(fields - NOTE_FIELDS):
+            raise wrong(f"{strange[0][:40]!r} is nothing that can be filled in", did_you_mean(strange[0], NOTE_FIELDS))
+        return value
 
     @field_validator("consumer_secret")
     @classmethod

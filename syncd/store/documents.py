@@ -30,6 +30,7 @@ __all__ = [
     "known",
     "markers",
     "new_marker",
+    "newest",
     "of_order",
     "originals",
     "put",
@@ -223,6 +224,11 @@ async def counts(conn: AsyncConnection) -> dict[DocumentState, int]:
     query = sa.select(document.c.state, sa.func.count()).group_by(document.c.state)
     found = {DocumentState(state): count for state, count in await conn.execute(query)}
     return dict.fromkeys(DocumentState, 0) | found
+
+
+async def newest(conn: AsyncConnection) -> int:
+    """The highest row id so far, 0 if there is none: whether it has risen tells of new documents."""
+    return (await conn.execute(sa.select(sa.func.max(document.c.id)))).scalar_one() or 0
 
 
 async def queue_age(conn: AsyncConnection, now: datetime) -> float:

@@ -1,7 +1,7 @@
 """What differs between SQLite and Postgres, and the one door to the ledger's connections."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,8 @@ from syncd.domain.errors import SyncdError
 from syncd.store.migrations import HEAD
 
 Dialect = Literal["sqlite", "postgresql"]
+# Called at the beginning of a transaction, which it refuses by raising.
+Guard = Callable[[AsyncConnection], Awaitable[object]]
 
 _FIX = "write sqlite+aiosqlite:///syncd.db or postgresql+asyncpg://user:password@host/name under [database] url"
 
@@ -88,6 +90,10 @@ class Database:
                     async with connection.begin():
                         yield connection
 
+    def guarded(self, guard: Guard) -> "Database":
+        """The same connections, but every transaction that writes is refused where the guard raises."""
+        return _Guarded(self, self._engine, guard)
+
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
         return insert_on(self.dialect, table)
@@ -102,6 +108,21 @@ class Database:
         if self._writer is None or self._writer.closed:
             self._writer = await self._engine.connect()
         return self._writer
+
+
+class _Guarded(Database):
+    """A second door to a ledger; who opened the first one closes it."""
+
+    def __init__(self, database: Database, engine: AsyncEngine, guard: Guard) -> None:
+        super().__init__(engine)
+        self._database = database
+        self._guard = guard
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        async with self._database.write() as connection:
+            await self._guard(connection)
+            yield connection
 
 
 def insert(conn: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

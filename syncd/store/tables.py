@@ -200,6 +200,17 @@ class Account(Ledger, table=True):
     paused_at: datetime | None
 
 
+class Lease(Ledger, table=True):
+    """Who issues for an account, and until when nobody else may."""
+
+    __tablename__ = "lease"
+
+    name: str = Field(primary_key=True)
+    owner: str
+    fence: int
+    until: datetime | None
+
+
 class Trail(Ledger, table=True):
     """Who did what to an order. Only ever added to."""
 
@@ -227,4 +238,5 @@ attempt = _table("attempt")
 reference = _table("reference")
 poller = _table("poller")
 account = _table("account")
+lease = _table("lease")
 trail = _table("trail")

@@ -9,10 +9,11 @@ from pathlib import Path
 from statistics import median
 
 from syncd.mapping.planner import plan
+from syncd.sandbox.billpt import RateMode
 from syncd.store.engine import Database
 from tests import stores
 from tests.acceptance.shopfront import SAMPLE
-from tests.bench import accept, ledger, process
+from tests.bench import accept, ledger, limiter, process
 from tests.builders import a_line, a_policy, an_order, shipping
 
 PLANS = 5_000
@@ -53,6 +54,18 @@ async def bench_accept(name: str, url: str) -> None:
     report(f"{name}: 99th percentile at 64 connections", f"{figures['p99_ms']:.1f} ms", "at most 25 ms")
 
 
+async def bench_limiter(url: str) -> None:
+    for mode in RateMode:
+        async with opened(url) as database:
+            figures = await limiter.measure(database, mode)
+        report(f"budget used, service counts {mode}", f"{figures['used']:.1%}", "at least 99 %")
+        report(
+            f"budget refused / fullest window, {mode}",
+            f"{figures['refused']:.0f} / {figures['fullest']:.0f}",
+            "0 / 100",
+        )
+
+
 async def bench_claim(name: str, new_url: Callable[[], str]) -> None:
     figures = {}
     for backlog in (1_000, 1_000_000):
@@ -86,6 +99,7 @@ def main() -> None:
             folder.mkdir()
             return template.copy_to(folder)
 
+        asyncio.run(bench_limiter(fresh()))
         asyncio.run(bench_accept("SQLite", fresh()))
         asyncio.run(bench_claim("SQLite", fresh))
     with stores.postgres_server() as server:

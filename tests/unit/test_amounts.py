@@ -1,4 +1,6 @@
+from collections import Counter
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -6,13 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.domain.capabilities import Arithmetic
-from syncd.domain.document import DocumentDraft
+from syncd.domain.document import DocumentDraft, IssuedDocument, IssuedLine, PriceMode
 from syncd.domain.order import OrderLine
 from syncd.domain.states import DocumentState
-from syncd.mapping.amounts import Charge, Price, fiscal_amounts, fit, natural_prices, share, simulate
+from syncd.mapping.amounts import (
+    Charge,
+    explain,
+    fiscal_amounts,
+    fit,
+    natural_prices,
+    sent_prices,
+    share,
+    simulate,
+)
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.planner import plan
-from tests.builders import ABLE, a_line, a_policy, a_refund, an_order
+from tests.bench import cents
+from tests.builders import ABLE, a_draft, a_line, a_policy, a_refund, an_order
 
 CENTS = st.integers(1, 60_000).map(lambda value: Decimal(value) / 100)
 RATES = st.sampled_from(["23", "13", "6"])
@@ -64,7 +76,7 @@ def test_every_order_comes_to_what_was_paid(lines: list[OrderLine], arithmetic: 
     (draft,) = made.documents
     assert draft.totals.gross == draft.expected.gross == order.total
     assert sum(line.gross for line in draft.lines) == order.total
-    _, shown = simulate(_prices(draft), arithmetic)
+    _, shown = simulate(sent_prices(draft), arithmetic)
     assert shown.gross + draft.rounding == order.total
     assert abs(draft.rounding) <= ABLE.rounding
 
@@ -90,6 +102,79 @@ def test_every_chain_of_refunds_ends_at_exactly_zero(lines: list[OrderLine], par
         assert all(taken.unit_price <= line.unit_price for taken in credited)
 
 
-def _prices(draft: DocumentDraft) -> list[Price]:
+def test_generated_orders_of_every_kind_are_right_to_the_cent() -> None:
+    """A sample of what `python -m tests.bench.cents` runs by the hundred thousand."""
+    found = cents.run(240, seed=7)
+    assert (found.orders, found.wrong, found.held) == (240, [], Counter())
+    assert found.notes > found.orders
 
-    return [Price(line.quantity, line.unit_price, line.discount, line.vat_rate) for line in draft.lines]
+
+@pytest.mark.parametrize("gross", ["5.00", "7.99", "15.00", "25.00"])
+@pytest.mark.parametrize("rate", [23, 22, 13, 6])
+def test_a_series_with_vat_included_reaches_every_gross(gross: str, rate: int) -> None:
+    charge = Charge(Decimal(3), Decimal(gross), Decimal(rate), None)
+    prices = natural_prices([charge], decimals=10, mode=PriceMode.GROSS)
+    form = fit(prices, Decimal(gross), arithmetic=Arithmetic.LINE, able=ABLE)
+    assert form is not None
+    assert not form.rounding
+    assert (form.totals.gross, form.lines[0].gross) == (Decimal(gross), Decimal(gross))
+    assert form.totals.net == fiscal_amounts([charge])[0].net
+
+
+def test_gross_prices_of_shops_without_vat_in_them_come_to_what_was_paid() -> None:
+    charge = Charge(Decimal(1), Decimal("12.30"), Decimal(23), None, net=Decimal("10.00"))
+    (price,) = natural_prices([charge], decimals=4, mode=PriceMode.GROSS)
+    assert (price.unit_price, price.mode) == (Decimal("12.3000"), PriceMode.GROSS)
+    gift = Charge(Decimal(1), Decimal("0.00"), Decimal(23), None, list_price=Decimal("10.00"))
+    (price,) = natural_prices([gift], decimals=4, mode=PriceMode.GROSS)
+    assert (price.unit_price, price.discount) == (Decimal("12.3000"), Decimal(100))
+
+
+def test_a_credit_note_sends_prices_as_its_document_did() -> None:
+    order = an_order(a_line("30.00", quantity="3"), refunds=(a_refund("10.00", ("1", "1", "10.00")),))
+    sale, note = plan(order, (), a_policy(price_mode=PriceMode.GROSS)).documents
+    assert (sale.price_mode, note.price_mode) == (PriceMode.GROSS, PriceMode.GROSS)
+    assert (sale.lines[0].unit_price, note.lines[0].unit_price) == (Decimal(10), Decimal(10))
+    assert note.expected.gross == Decimal("10.00")
+    assert not note.rounding
+
+
+# Lines whose nets the three ways of adding up round to three different documents.
+TELLING = [a_line(gross, rate="23", id=str(number)) for number, gross in enumerate(("5.00", "7.99", "15.00", "0.99"))]
+
+
+def answer(draft: DocumentDraft, arithmetic: Arithmetic, *, lines: bool = True) -> IssuedDocument:
+    """What a service that adds up in this way says to the draft's prices."""
+    shown, totals = simulate(sent_prices(draft), arithmetic)
+    told = tuple(IssuedLine(id=str(at), net=a.net, tax=a.tax, gross=a.gross) for at, a in enumerate(shown))
+    return IssuedDocument(
+        provider_id="1", number="FR 1", issued_on=date(2026, 11, 20), totals=totals, lines=told if lines else ()
+    )
+
+
+@pytest.mark.parametrize("lines", [True, False])
+@pytest.mark.parametrize("mode", list(PriceMode))
+def test_an_answer_tells_the_arithmetic_that_made_it(mode: PriceMode, lines: bool) -> None:
+    draft = a_draft(an_order(*TELLING), a_policy(price_mode=mode))
+    answers = {arithmetic: answer(draft, arithmetic, lines=lines) for arithmetic in Arithmetic}
+    for arithmetic, told in answers.items():
+        alike = [other for other in answers.values() if other.totals == told.totals]
+        assert explain(draft, told) is (arithmetic if len(alike) == 1 else None)
+    assert explain(draft, answers[Arithmetic.LINE]) is Arithmetic.LINE
+
+
+def test_an_answer_that_no_arithmetic_gives_stays_unexplained() -> None:
+    draft = a_draft(an_order(*TELLING))
+    told = answer(draft, Arithmetic.LINE)
+    wrong = replace(told.totals, tax=told.totals.tax + 1, gross=told.totals.gross + 1)
+    assert explain(draft, replace(told, totals=wrong)) is None
+    assert explain(draft, replace(told, lines=told.lines[1:])) is None
+    shifted = (replace(told.lines[0], net=told.lines[0].net + 1), *told.lines[1:])
+    assert explain(draft, replace(told, lines=shifted)) is None
+
+
+def test_an_answer_with_the_manual_rounding_in_it_is_explained_too() -> None:
+    draft = a_draft(an_order(*TELLING))
+    assert draft.rounding
+    told = answer(draft, Arithmetic.LINE)
+    assert explain(draft, replace(told, totals=replace(told.totals, gross=draft.totals.gross))) is Arithmetic.LINE

@@ -22,8 +22,6 @@ from tests.builders import PAID_AT, a_policy, a_refund
 EXAMPLES = json.loads(Path(__file__).parents[1].joinpath("data/fiscal/worked-examples.json").read_text("utf-8"))[
     "examples"
 ]
-# Shops do not tell goods from services, and no rule in the settings does yet.
-GOODS = [e for e in EXAMPLES if all(line["nature"] == "goods" for line in e["order"]["lines"])]
 
 
 def line_of(told: dict[str, Any], number: int, rate: Decimal, included: bool, **changes: Any) -> OrderLine:
@@ -98,12 +96,14 @@ def order_of(example: dict[str, Any]) -> Order:
 def policy_of(example: dict[str, Any]) -> Policy:
     seller = example["seller"]
     return a_policy(
+        region=SAFT_REGION[seller["established"]],
         ship_from=SAFT_REGION[seller["ship_from"]],
         regime=seller["regime"],
         oss=seller["oss"],
         retailer=seller["retailer"],
         paid_document=PaidDocument(seller["paid_document"]),
         shipping_follows_goods=True,
+        services=frozenset(line["sku"] for line in example["order"]["lines"] if line["nature"] == "service"),
     )
 
 
@@ -139,7 +139,7 @@ def _listed(value: Any) -> list[Any]:
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
-@pytest.mark.parametrize("example", GOODS, ids=[f"{e['id']} {e['title']}" for e in GOODS])
+@pytest.mark.parametrize("example", EXAMPLES, ids=[f"{e['id']} {e['title']}" for e in EXAMPLES])
 def test_worked_example(example: dict[str, Any]) -> None:
     documents, made = planned(example)
     expected = example["expected"]

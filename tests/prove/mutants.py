@@ -1,0 +1,194 @@
+"""`make mutants`: take each guard of exactly-once away, one at a time, and see a named test go red."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RECOVERY = "tests/prove/test_recovery.py"
+STORE = "tests/integration/test_store_documents.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A guard, the text that it is, the text without it, and the tests that must notice."""
+
+    guard: str
+    file: str
+    text: str
+    without: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        guard="the search compares the marker",
+        file="syncd/providers/billpt/wire.py",
+        text="return replace(document, marker=min(carried)) if carried else None",
+        without="return replace(document, marker=min(carried or markers))",
+        tests=(f"{RECOVERY}::test_what_is_adopted_is_the_document_with_its_marker_and_its_line_ids",),
+    ),
+    Mutant(
+        guard="nothing is searched before the settle time",
+        file="syncd/dispatch/outcome.py",
+        text="Outcome(state=DocumentState.UNCERTAIN, delay=settle)",
+        without="Outcome(state=DocumentState.UNCERTAIN)",
+        tests=(f"{RECOVERY}::test_nothing_is_searched_before_the_settle_time",),
+    ),
+    Mutant(
+        guard="an unknown outcome is uncertain, not without effect",
+        file="syncd/dispatch/outcome.py",
+        text="Outcome(state=DocumentState.UNCERTAIN, delay=settle)",
+        without="Outcome(state=DocumentState.PLANNED)",
+        tests=(
+            "tests/unit/test_outcome.py",
+            f"{RECOVERY}::test_a_lost_answer_costs_three_requests_and_makes_one_document",
+        ),
+    ),
+    Mutant(
+        guard="a lost answer to a writing request is unknown",
+        file="syncd/providers/http.py",
+        text="    if request.writes:\n        return UncertainError(",
+        without="    if request.writes:\n        return NoEffectError(",
+        tests=(f"{RECOVERY}::test_a_lost_answer_costs_three_requests_and_makes_one_document",),
+    ),
+    Mutant(
+        guard="an unreadable success or a 5xx is unknown",
+        file="syncd/providers/http.py",
+        text="kind = UncertainError if request.writes else NoEffectError",
+        without="kind = NoEffectError",
+        tests=(f"{RECOVERY}::test_a_lost_answer_costs_three_requests_and_makes_one_document",),
+    ),
+    Mutant(
+        guard="an attempt is written down with its marker before it leaves",
+        file="syncd/dispatch/gateway.py",
+        text='marker=on_behalf.marker if on_behalf else ""',
+        without='marker=""',
+        tests=(f"{RECOVERY}::test_killed_between_write_ahead_and_record_it_is_found",),
+    ),
+    Mutant(
+        guard="what a killed process was sending is uncertain",
+        file="syncd/store/claims.py",
+        text="(DocumentState.UNCERTAIN, now + settle) if left else",
+        without="(DocumentState.PLANNED, row.run_at) if left else",
+        tests=(f"{RECOVERY}::test_killed_between_write_ahead_and_record_it_is_found",),
+    ),
+    Mutant(
+        guard="a new process takes over what is in flight",
+        file="syncd/dispatch/dispatcher.py",
+        text="self._unsettled = True  # something",
+        without="self._unsettled = False  # something",
+        tests=(f"{RECOVERY}::test_killed_between_write_ahead_and_record_it_is_found",),
+    ),
+    Mutant(
+        guard="an issued document is never planned anew",
+        file="syncd/store/documents.py",
+        text="where=_REPLACEABLE & (",
+        without="where=(",
+        tests=(STORE, "tests/prove/test_schedules.py"),
+    ),
+    Mutant(
+        guard="every marker ever sent is searched for",
+        file="syncd/store/documents.py",
+        text="frozenset((await conn.execute(current.union(earlier))).scalars())",
+        without="frozenset((await conn.execute(current)).scalars())",
+        tests=(f"{RECOVERY}::test_a_first_attempt_that_surfaces_after_the_second_is_told_to_a_person",),
+    ),
+    Mutant(
+        guard="a document found absent is looked for again",
+        file="syncd/dispatch/dispatcher.py",
+        text='"certainly absent", look=look)',
+        without='"certainly absent")',
+        tests=(f"{RECOVERY}::test_a_first_attempt_that_surfaces_after_the_second_is_told_to_a_person",),
+    ),
+    Mutant(
+        guard="the second look outlives the process",
+        file="syncd/dispatch/dispatcher.py",
+        text="self._looks = await recovery.second_looks(self._directory)",
+        without="self._looks = {}",
+        tests=(f"{RECOVERY}::test_the_second_look_outlives_the_process",),
+    ),
+    Mutant(
+        guard="several documents are for a person",
+        file="syncd/dispatch/recovery.py",
+        text="if len(final) > 1:",
+        without="if len(final) > 2:",
+        tests=(
+            "tests/unit/test_outcome.py",
+            f"{RECOVERY}::test_several_documents_with_the_marker_are_held_with_their_numbers",
+        ),
+    ),
+    Mutant(
+        guard="a second document for a row is a duplicate",
+        file="syncd/store/documents.py",
+        text="if row.issued and row.provider_id != issued.provider_id:",
+        without="if False:",
+        tests=(f"{RECOVERY}::test_a_first_attempt_that_surfaces_after_the_second_is_told_to_a_person",),
+    ),
+    Mutant(
+        guard="who was overtaken by another attempt changes nothing",
+        file="syncd/dispatch/dispatcher.py",
+        text="                marker=claimed.marker,\n            )\n            if not ours:",
+        without="            )\n            if not ours:",
+        tests=(f"{RECOVERY}::test_who_was_overtaken_by_another_attempt_changes_nothing",),
+    ),
+    Mutant(
+        guard="an unfinished search is no proof of absence",
+        file="syncd/providers/billpt/adapter.py",
+        text='            raise NoEffectError(\n                f"cannot tell whether it was issued: {error}"',
+        without='            return ()\n            raise NoEffectError(\n                f"cannot tell whether it was issued: {error}"',
+        tests=(f"{RECOVERY}::test_a_blocked_account_pauses_the_search_and_holds_no_order",),
+    ),
+    Mutant(
+        guard="a repeated event is dropped and an older state never wins",
+        file="syncd/store/merge.py",
+        text="(sa.tuple_(given.version, given.rank) >= sa.tuple_(stored.version, stored.rank))",
+        without="sa.true()",
+        tests=("tests/integration/test_store_events.py", "tests/prove/test_schedules.py"),
+    ),
+)
+
+
+def main() -> int:
+    """0 if every mutant was noticed."""
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="syncd-mutants-") as folder:
+        tree = Path(folder, "tree")
+        for name in ("syncd", "tests"):
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", tree)
+        for mutant in MUTANTS:
+            rows.append((mutant, _fate(mutant, tree)))
+            sys.stdout.write(f"{rows[-1][1]:9} {mutant.guard} ({mutant.file})\n")
+            sys.stdout.flush()
+    survivors = [mutant for mutant, fate in rows if fate != "killed"]
+    sys.stdout.write(f"{len(rows) - len(survivors)} of {len(rows)} mutants killed\n")
+    return 1 if survivors else 0
+
+
+def _fate(mutant: Mutant, tree: Path) -> str:
+    """What became of a mutant: killed by a red test, or survived; `stale` if the guard's text is no longer there."""
+    file = tree / mutant.file
+    whole = file.read_text("utf-8")
+    if whole.count(mutant.text) != 1:
+        return "stale"
+    file.write_text(whole.replace(mutant.text, mutant.without), "utf-8")
+    try:
+        tests = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *mutant.tests],
+            cwd=tree,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        file.write_text(whole, "utf-8")
+    # 1: tests were run and some failed. Anything else (no such test, a broken import) proves nothing.
+    return {0: "SURVIVED", 1: "killed"}.get(tests.returncode, f"error {tests.returncode}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,349 @@
+"""What becomes of a document whose answer was lost, case by case, against the emulator and in simulated time."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from syncd.dispatch.outcome import Outcome
+from syncd.domain.states import DocumentState
+from syncd.mapping.policy import PaidDocument
+from syncd.sandbox.billpt import Fault, FaultKind
+from syncd.sandbox.billpt.records import Document
+from syncd.store import attempts, documents, events, orders
+from syncd.store.documents import DocumentRow
+from tests.prove.stories import Story, a_desk
+from tests.prove.world import SETTLE, Fate, Killed, Process, World, a_world
+
+ISSUING = "/api/1.0/documentos"
+UNCERTAIN_KINDS = (
+    FaultKind.LOSE_ANSWER,
+    FaultKind.TRUNCATE,
+    FaultKind.HTML,
+    FaultKind.ERROR_BEFORE,
+    FaultKind.ERROR_AFTER,
+)
+NAMED = {
+    "name": "Rita Lopes",
+    "tax_id": "212345672",
+    "billing": {"name": "Rita Lopes", "street": "Rua 1", "postcode": "4000-100", "city": "Porto", "country": "PT"},
+}
+
+
+@dataclass
+class Bench:
+    """A world with the orders told so far."""
+
+    world: World
+    told: int = 0
+
+    async def tell(self, story: Story, state: int = 0) -> None:
+        database = self.world.open_ledger()
+        await events.accept(database, [story.incoming(state, self.world.time.now())])
+        await database.close()
+
+    def fail(self, kind: FaultKind, **options: Any) -> None:
+        values = {"method": "POST", "path": ISSUING} | options
+        self.world.stage.emulator.faults.add(Fault(kind=kind, **values))
+
+    async def work(self, process: Process) -> None:
+        """Everything that is due now, without waiting."""
+        while await process.reconciler.work_off():
+            pass
+        while not await process.dispatcher.step():
+            pass
+
+    async def settle(self, process: Process, times: int = 1) -> None:
+        for _ in range(times):
+            await self.world.stage.pass_time(SETTLE.total_seconds())
+            await self.work(process)
+
+    async def rows(self) -> list[DocumentRow]:
+        database = self.world.open_ledger()
+        async with database.read() as connection:
+            found = await documents.of_order(connection, "loja", "1")
+        await database.close()
+        return found
+
+    async def requests(self, purpose: str = "") -> int:
+        """Spent on documents, without reference data."""
+        database = self.world.open_ledger()
+        async with database.read() as connection:
+            spent = await attempts.per_purpose(connection)
+        await database.close()
+        return spent.get(purpose, 0) if purpose else sum(spent.values()) - spent.get("lookup", 0)
+
+    def living(self) -> list[Document]:
+        books = self.world.stage.emulator.account.books
+        return [document for document in books.all.values() if document.final and not document.annulled]
+
+
+@asynccontextmanager
+async def a_bench(url: str, paid: PaidDocument = PaidDocument.FR, *, proven: bool = True) -> AsyncIterator[Bench]:
+    """With `proven`, one order is issued before, so that the next of its shape takes one request."""
+    async with a_world(url, a_desk(paid)) as world:
+        bench = Bench(world)
+        if proven:
+            await bench.tell(an_order("first", buyer=NAMED))
+            async with world.process() as process:
+                await bench.work(process)
+        yield bench
+
+
+def an_order(order_id: str = "1", *, buyer: dict[str, Any] | None = None, **changes: Any) -> Story:
+    state: dict[str, Any] = {
+        "id": order_id,
+        "created_at": "2025-11-20T10:29:00+00:00",
+        "updated_at": "2025-11-20T10:30:00+00:00",
+        "paid_at": "2025-11-20T10:30:00+00:00",
+        "payment": "paid",
+        "payments": [{"gateway": "stripe", "amount": "12.30"}],
+        "total": "12.30",
+        "lines": [{"id": "1", "name": "Caneca", "sku": "CAN-1", "gross": "12.30", "tax_rate": 23}],
+        "buyer": buyer or {},
+    }
+    refund = {
+        "id": "r1",
+        "created_at": "2025-11-21T10:30:00+00:00",
+        "amount": "12.30",
+        "lines": [{"line_id": "1", "quantity": 1, "gross": "12.30"}],
+    }
+    refunded = state | {"updated_at": "2025-11-21T10:30:00+00:00", "refunds": [refund]}
+    cancelled = state | {"updated_at": "2025-11-21T10:31:00+00:00", "cancelled_at": "2025-11-21T10:31:00+00:00"}
+    return Story(
+        order_id=order_id, states=(state | changes, refunded, cancelled), total=Decimal("12.30"), kept=Decimal("12.30")
+    )
+
+
+@pytest.mark.parametrize("buyer", [{}, NAMED], ids=["final consumer", "customer with a tax number"])
+@pytest.mark.parametrize("kind", UNCERTAIN_KINDS)
+async def test_a_lost_answer_costs_three_requests_and_makes_one_document(
+    kind: FaultKind, buyer: dict[str, Any], sqlite_url: str
+) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        before = await bench.requests()
+        await bench.tell(an_order(buyer=buyer))
+        bench.fail(kind)
+        await bench.work(process)
+        (row,) = await bench.rows()
+        assert row.state is DocumentState.UNCERTAIN
+        await bench.settle(process)
+        (row,) = await bench.rows()
+        assert row.state is DocumentState.ISSUED
+        assert await bench.requests() - before <= 3
+        assert len(bench.living()) == 2
+
+
+async def test_nothing_is_searched_before_the_settle_time(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        bench.fail(FaultKind.LOSE_ANSWER)
+        bench.fail(FaultKind.LAG, seconds=50)
+        await bench.work(process)
+        await bench.world.stage.pass_time(SETTLE.total_seconds() - 1)
+        await bench.work(process)
+        assert await bench.requests("verify") == 0
+        await bench.settle(process)
+        assert len(bench.living()) == 2
+
+
+async def test_what_is_adopted_is_the_document_with_its_marker_and_its_line_ids(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        await bench.tell(an_order("2"))  # the same amount, the same moment, the same final consumer
+        bench.fail(FaultKind.LOSE_ANSWER, times=2)
+        await bench.work(process)
+        await bench.settle(process, 3)
+        (row,) = await bench.rows()
+        assert len(bench.living()) == 3
+        async with process.database.read() as connection:
+            (key,) = [known.key for known in await documents.known(connection, "loja", "1")]
+            issued = (await documents.originals(connection, [key]))[key]
+            markers = await documents.markers(connection, row.id)
+        (ours,) = [document for document in bench.living() if document.note in markers]
+        assert (issued.provider_id, issued.number) == (str(ours.id), ours.number)
+        assert [line.id for line in issued.lines] == [str(line.id) for line in ours.lines]
+
+
+@pytest.mark.parametrize("kind", UNCERTAIN_KINDS)
+async def test_receipts_and_credit_notes_are_recovered_as_well(kind: FaultKind, sqlite_url: str) -> None:
+    async with a_bench(sqlite_url, PaidDocument.FT_RC) as bench, bench.world.process() as process:
+        story = an_order(buyer=NAMED)
+        await bench.tell(story)
+        bench.fail(kind, path="/api/1.0/recibos")
+        await bench.work(process)
+        await bench.settle(process)
+        assert sorted(row.kind for row in await bench.rows() if row.state is DocumentState.ISSUED) == ["FT", "RC"]
+        await bench.tell(story, 1)
+        bench.fail(kind)
+        await bench.work(process)
+        await bench.settle(process, 2)
+        rows = await bench.rows()
+        assert {row.state for row in rows} == {DocumentState.ISSUED}
+        assert sorted(d.kind.tag for d in bench.living()) == ["FT", "FT", "NC", "RC", "RC"]
+
+
+@pytest.mark.parametrize("lost", [1, 2], ids=["the draft's answer", "the final one's answer"])
+async def test_in_proving_mode_a_lost_answer_leaves_one_document_and_no_draft(lost: int, sqlite_url: str) -> None:
+    async with a_bench(sqlite_url, proven=False) as bench:
+        await bench.tell(an_order())
+        # Dying is the surest way to lose an answer: every request touches the service twice.
+        series_and_taxes = 5
+        for requests in range(1, 2 * (series_and_taxes + lost) + 1):
+            try:
+                async with bench.world.process(Fate(requests=requests)) as process:
+                    await bench.work(process)
+                    await bench.settle(process)
+            except Killed:
+                continue
+        async with bench.world.process() as process:
+            await bench.settle(process, 12)
+        (only,) = bench.world.stage.emulator.account.books.all.values()
+        assert only.final
+
+
+async def test_a_proven_draft_is_made_final_by_the_next_try(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url, proven=False) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        bench.fail(FaultKind.SLOW_BEFORE, seconds=1)  # the draft passes
+        await process.reconciler.work_off()
+        finals = process.service._api.send
+
+        async def busy_once(request: Any) -> Any:
+            if request.body and request.body.get("id"):
+                bench.fail(FaultKind.TOO_MANY)
+                process.service._api.send = finals  # type: ignore[method-assign]
+            return await finals(request)
+
+        process.service._api.send = busy_once  # type: ignore[method-assign]
+        await process.dispatcher.step()
+        await bench.settle(process)
+        (only,) = bench.world.stage.emulator.account.books.all.values()
+        assert only.final
+
+
+async def test_a_first_attempt_that_surfaces_after_the_second_is_told_to_a_person(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        bench.fail(FaultKind.SLOW_BEFORE, seconds=3 * SETTLE.total_seconds())
+        await bench.work(process)
+        await bench.settle(process)
+        (row,) = await bench.rows()
+        assert (row.state, row.hold, len(bench.living())) == (DocumentState.ISSUED, None, 2)
+        await bench.settle(process, 15)
+        (row,) = await bench.rows()
+        assert row.hold is not None
+        assert row.hold.code == "issued_twice"
+        assert bench.living()[-1].number in row.hold.message
+        async with process.database.read() as connection:
+            found = await orders.get(connection, "loja", "1")
+        assert found is not None
+        assert found.state == "held"
+
+
+async def test_the_second_look_outlives_the_process(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench:
+        async with bench.world.process() as process:
+            await bench.tell(an_order())
+            bench.fail(FaultKind.SLOW_BEFORE, seconds=3 * SETTLE.total_seconds())
+            await bench.work(process)
+            await bench.settle(process)
+        async with bench.world.process() as process:
+            await bench.settle(process, 15)
+        (row,) = await bench.rows()
+        assert row.hold is not None
+        assert row.hold.code == "issued_twice"
+
+
+async def test_a_document_that_surfaces_after_its_order_was_cancelled_is_credited(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        story = an_order()
+        await bench.tell(story)
+        bench.fail(FaultKind.SLOW_BEFORE, seconds=3 * SETTLE.total_seconds())
+        await bench.work(process)
+        await bench.world.stage.pass_time(SETTLE.total_seconds())
+        await process.dispatcher.step()  # searched: certainly absent, planned again
+        await bench.tell(story, 2)
+        await bench.work(process)  # cancelled, so that nothing is due any more
+        assert [row.state for row in await bench.rows()] == [DocumentState.WITHDRAWN]
+        await bench.settle(process, 15)
+        assert [(row.kind, row.state) for row in await bench.rows()] == [("FR", "issued"), ("NC", "issued")]
+
+
+async def test_several_documents_with_the_marker_are_held_with_their_numbers(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        bench.fail(FaultKind.LOSE_ANSWER)
+        await bench.work(process)
+        emulator = bench.world.stage.emulator
+        copy = replace(bench.living()[-1], id=emulator.world.ids.next("documentos"), number="FR A/77")
+        emulator.account.books.add(copy)
+        await bench.settle(process)
+        (row,) = await bench.rows()
+        assert row.state is DocumentState.UNCERTAIN
+        assert row.hold is not None
+        assert row.hold.code == "several_found"
+        assert bench.living()[1].number in row.hold.message
+        assert "FR A/77" in row.hold.message
+
+
+async def test_a_trail_that_stays_unreadable_is_held_with_the_evidence(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        bench.fail(FaultKind.LOSE_ANSWER)
+        bench.fail(FaultKind.HTML, method="GET", times=None)
+        await bench.work(process)
+        await bench.settle(process, 8)
+        (row,) = await bench.rows()
+        assert row.hold is not None
+        assert row.hold.code == "search_failed"
+        async with process.database.read() as connection:
+            (marker,) = await documents.markers(connection, row.id)
+        assert marker in row.hold.message
+        assert len(bench.living()) == 2  # nothing was sent again
+
+
+async def test_a_blocked_account_pauses_the_search_and_holds_no_order(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        bench.fail(FaultKind.LOSE_ANSWER)
+        await bench.work(process)
+        bench.fail(FaultKind.REFUSE, method="GET", code="208", status=401)
+        await bench.settle(process)
+        (row,) = await bench.rows()
+        assert (row.state, row.hold) == (DocumentState.UNCERTAIN, None)
+        await bench.settle(process, 3)
+        (row,) = await bench.rows()
+        assert row.state is DocumentState.ISSUED
+
+
+async def test_killed_between_write_ahead_and_record_it_is_found(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench:
+        await bench.tell(an_order())
+        with pytest.raises(Killed):
+            async with bench.world.process(Fate(requests=2)) as process:
+                await bench.work(process)
+        assert len(bench.living()) == 2
+        async with bench.world.process() as process:
+            await bench.work(process)
+            (row,) = await bench.rows()
+            assert row.state is DocumentState.UNCERTAIN
+            await bench.settle(process)
+        (row,) = await bench.rows()
+        assert row.state is DocumentState.ISSUED
+        assert len(bench.living()) == 2
+
+
+async def test_who_was_overtaken_by_another_attempt_changes_nothing(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        await process.reconciler.work_off()
+        claimed = await process.dispatcher._claimer.planned(bench.world.time.now())
+        assert claimed is not None
+        outcome = Outcome(state=DocumentState.PLANNED)
+        await process.dispatcher._record(replace(claimed, marker="syncd:earlier"), outcome, "came back late")
+        (row,) = await bench.rows()
+        assert row.state is DocumentState.ISSUING
