@@ -5,15 +5,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from syncd.domain.errors import SyncdError
 from syncd.store.migrations import HEAD
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 Dialect = Literal["sqlite", "postgresql"]
 # Called at the beginning of a transaction, which it refuses by raising.
@@ -94,7 +97,7 @@ class Database:
         """The same connections, but every transaction that writes is refused where the guard raises."""
         return _Guarded(self, self._engine, guard)
 
-    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    def insert(self, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
         """INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
         return insert_on(self.dialect, table)
 
@@ -125,14 +128,18 @@ class _Guarded(Database):
             yield connection
 
 
-def insert(conn: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+def insert(conn: AsyncConnection, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
     """INSERT with `on_conflict_...` for the engine of this connection."""
     return insert_on(conn.dialect.name, table)
 
 
-def insert_on(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+def insert_on(dialect: str, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
     """INSERT with `on_conflict_...` for an engine by its name."""
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    if dialect == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - megabytes and milliseconds that SQLite need not pay
+
+    return postgresql.insert(table)
 
 
 async def now(conn: AsyncConnection) -> datetime:
@@ -220,6 +227,9 @@ def _sqlite_engine(url: sa.URL) -> AsyncEngine:
 
 
 def _postgres_engine(url: sa.URL) -> AsyncEngine:
+    from syncd.store.tables import complete_for_postgres  # noqa: PLC0415 - the tables need this module's types
+
+    complete_for_postgres()
     arguments = {"timeout": 10, "command_timeout": 60, "server_settings": {"application_name": "syncd"}}
     try:
         return create_async_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=arguments)

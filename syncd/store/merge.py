@@ -8,16 +8,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from syncd.domain.facts import Fact, FactKind
 from syncd.domain.states import OrderState
 from syncd.store.engine import insert_on
 from syncd.store.tables import shop_order
 from syncd.store.types import microseconds
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 LIVE = 0
 BACKFILL = 1
@@ -112,7 +114,7 @@ def fold(batch: Iterable[Incoming]) -> list[dict[str, Any]]:
 
 
 @cache  # building it takes a millisecond
-def merge(dialect: str) -> sqlite.Insert | postgresql.Insert:
+def merge(dialect: str) -> "sqlite.Insert | postgresql.Insert":
     """Insert unknown orders and bring known ones up to date; rows that say nothing new change nothing."""
     stored = shop_order.c
     upsert = insert_on(dialect, shop_order).values(

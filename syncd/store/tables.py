@@ -29,7 +29,7 @@ class Ledger(SQLModel):
 
 def _partial(name: str, *columns: str, where: str) -> sa.Index:
     """An index over the few rows that still wait for something."""
-    return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    return sa.Index(name, *columns, sqlite_where=sa.text(where), info={"where": where})
 
 
 class Event(Ledger, table=True):
@@ -240,3 +240,11 @@ poller = _table("poller")
 account = _table("account")
 lease = _table("lease")
 trail = _table("trail")
+
+
+def complete_for_postgres() -> None:
+    """Give the partial indexes their condition on Postgres; saying it above would load that dialect everywhere."""
+    for table in Ledger.metadata.tables.values():
+        for index in table.indexes:
+            if where := index.info.get("where"):
+                index.dialect_options["postgresql"]["where"] = sa.text(where)
