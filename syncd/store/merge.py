@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 LIVE = 0
 BACKFILL = 1
 
+_GIVEN = (
+    "shop",
+    "order_id",
+    "account",
+    "lane",
+    "version",
+    "rank",
+    "event_id",
+    "deleted_version",
+    "plan_at",
+    "fetch_at",
+    "fetch_version",
+    "changed_at",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
@@ -76,25 +91,15 @@ class _Change:
             "shop": shop,
             "order_id": order_id,
             "account": self.account,
-            "number": "",
-            "state": OrderState.PENDING.value,
             "lane": self.lane,
             "version": self.version,
             "rank": self.rank,
             "event_id": self.event_id,
             "deleted_version": self.deleted_version,
-            "revision": 1,
             "plan_at": self.at if self.event_id else None,
             "fetch_at": self.at if asks else None,
             "fetch_version": self.hinted_version,
-            "fetch_tries": 0,
-            "hold_code": "",
-            "hold_message": "",
-            "hold_fix": "",
-            "decision": None,
-            "first_seen_at": self.at,
             "changed_at": self.at,
-            "planned_at": None,
             "replanned": self.refunded or self.deleted_version is not None,
         }
 
@@ -117,8 +122,19 @@ def fold(batch: Iterable[Incoming]) -> list[dict[str, Any]]:
 def merge(dialect: str) -> "sqlite.Insert | postgresql.Insert":
     """Insert unknown orders and bring known ones up to date; rows that say nothing new change nothing."""
     stored = shop_order.c
+    # Every bound value costs its conversion for every event, so what is the same for all new orders is written out.
+    blank: sa.ColumnClause[str] = sa.literal_column("''")
     upsert = insert_on(dialect, shop_order).values(
-        {column.name: sa.bindparam(column.name) for column in stored if column.name != "id"}
+        {
+            **{name: sa.bindparam(name) for name in _GIVEN},
+            **dict.fromkeys(("number", "hold_code", "hold_message", "hold_fix"), blank),
+            "state": sa.literal_column(f"'{OrderState.PENDING.value}'"),
+            "revision": sa.literal_column("1"),
+            "fetch_tries": sa.literal_column("0"),
+            "decision": sa.null(),
+            "first_seen_at": sa.bindparam("changed_at"),
+            "planned_at": sa.null(),
+        }
     )
     given = upsert.excluded
     at = given.changed_at
