@@ -21,6 +21,7 @@ from syncd.dispatch.reconciler import Desk, Reconciler
 from syncd.dispatch.throttle import Budget
 from syncd.domain.capabilities import Arithmetic, Capabilities
 from syncd.domain.document import Nature
+from syncd.domain.errors import SyncdError
 from syncd.intake.pollers import Pollers, Source
 from syncd.intake.receive import Door
 from syncd.intake.webhooks import Counter, Webhooks
@@ -141,6 +142,7 @@ class Daemon:
         self._settings = settings
         self._roles = frozenset(roles)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._runner: web.AppRunner | None = None
         # Processes in containers all have the same number.
         self._me = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.port = 0
@@ -153,26 +155,41 @@ class Daemon:
             parts = await open_parts(self._settings, stack)
             if self._settings.database.upgrade_on_start:
                 await engine.upgrade(self._settings.database.url)
-            arrived, halt = asyncio.Event(), asyncio.Event()
-            door = Door(parts.database, parts.metrics, arrived=arrived)
-            self._start("door", door.run())
-            if "dispatcher" in self._roles:
-                self._start_dispatchers(parts, arrived, halt)
-            if "poller" in self._roles:
-                self._start("poller", self._pollers(parts, door, arrived).run(halt))
-            runner = await self._serve(parts, door)
-            notifier = Notifier.from_environ(os.environ, pid=os.getpid())
-            self._start("watchdog", _watchdog(notifier))
-            notifier.ready()
-            self.started.set()
-            log.info("syncd.ready", port=self.port, roles=sorted(self._roles))
-            await self._watch(stop)
-            notifier.stopping()
-            log.info("syncd.draining")
-            await runner.cleanup()
-            halt.set()
-            await self._drain()
+            try:
+                await self._work(parts, stop)
+            except BaseException:
+                await self._abandon()
+                raise
         log.info("syncd.stopped")
+
+    async def _work(self, parts: Parts, stop: asyncio.Event) -> None:
+        arrived, halt = asyncio.Event(), asyncio.Event()
+        door = Door(parts.database, parts.metrics, arrived=arrived)
+        await self._serve(parts, door)
+        self._start("door", door.run())
+        if "dispatcher" in self._roles:
+            self._start_dispatchers(parts, arrived, halt)
+        if "poller" in self._roles:
+            self._start("poller", self._pollers(parts, door, arrived).run(halt))
+        notifier = Notifier.from_environ(os.environ, pid=os.getpid())
+        self._start("watchdog", _watchdog(notifier))
+        notifier.ready()
+        self.started.set()
+        log.info("syncd.ready", port=self.port, roles=sorted(self._roles))
+        await self._watch(stop)
+        notifier.stopping()
+        log.info("syncd.draining")
+        await self._close_doors()
+        halt.set()
+        await self._drain()
+
+    async def _abandon(self) -> None:
+        """Something broke: end every task before what it uses is closed; the next start settles what was in flight."""
+        await self._close_doors()
+        for task in self._tasks.values():
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=GRACE_SECONDS)
 
     def _start_dispatchers(self, parts: Parts, arrived: asyncio.Event, halt: asyncio.Event) -> None:
         """Planning goes on in every such process, since locks on the orders suffice; issuing only with the lease."""
@@ -224,7 +241,7 @@ class Daemon:
         }
         return Pollers(sources, parts.database, door, parts.metrics, owner=self._me, arrived=arrived)
 
-    async def _serve(self, parts: Parts, door: Door) -> web.AppRunner:
+    async def _serve(self, parts: Parts, door: Door) -> None:
         http = self._settings.http
         application = web.Application(client_max_size=http.max_body_bytes)
         application.add_routes(Health(parts.database, parts.metrics, Readiness(roles=self._running)).routes())
@@ -234,12 +251,21 @@ class Daemon:
                 for name, shop in parts.shops.items()
             }
             application.add_routes(Webhooks(counters, door, parts.metrics).routes())
-        runner = web.AppRunner(application, access_log=None)
+        runner = self._runner = web.AppRunner(application, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, http.host, http.port)
-        await site.start()
+        try:
+            await web.TCPSite(runner, http.host, http.port).start()
+        except OSError as error:
+            raise SyncdError(
+                f"cannot listen on {http.host}:{http.port}: {error.strerror or error}",
+                code="address",
+                fix="end what listens there, or choose another [http] host and port",
+            ) from error
         self.port = runner.addresses[0][1]
-        return runner
+
+    async def _close_doors(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     def _start(self, name: str, work: Coroutine[None, None, None]) -> None:
         self._tasks[name] = asyncio.create_task(work, name=name)

@@ -80,11 +80,13 @@ class Pollers:
             self._owned, "interval", seconds=FETCH_SECONDS, args=[self.fetch], id="fetch", next_run_time=now
         )
         scheduler.start()
-        await stop.wait()
-        # shutdown() cancels running coroutines, so they are awaited first.
-        scheduler.pause()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        scheduler.shutdown(wait=False)
+        try:
+            await stop.wait()
+        finally:
+            # shutdown() cancels running coroutines, so they are awaited first.
+            scheduler.pause()
+            await asyncio.gather(*self._running, return_exceptions=True)
+            scheduler.shutdown(wait=False)
 
     async def poll(self, source: Source) -> None:
         """One pass over a shop, if it is due and nobody else has it."""
