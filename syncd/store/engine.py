@@ -30,6 +30,9 @@ _FIX = "write sqlite+aiosqlite:///syncd.db or postgresql+asyncpg://user:password
 _PASSING = frozenset({"08", "40", "53", "55", "57", "58", "28", "3D"})
 _READ_ONLY = "25006"
 
+# A process that is stopped inside a transaction keeps its locks, the lease's among them, until the server ends it.
+_LONGEST_IDLE_MS = "15000"
+
 # Any two processes that migrate the same Postgres database must meet at this number.
 _MIGRATION_LOCK = 0x73796E6364
 
@@ -230,7 +233,8 @@ def _postgres_engine(url: sa.URL) -> AsyncEngine:
     from syncd.store.tables import complete_for_postgres  # noqa: PLC0415 - the tables need this module's types
 
     complete_for_postgres()
-    arguments = {"timeout": 10, "command_timeout": 60, "server_settings": {"application_name": "syncd"}}
+    settings = {"application_name": "syncd", "idle_in_transaction_session_timeout": _LONGEST_IDLE_MS}
+    arguments = {"timeout": 10, "command_timeout": 60, "server_settings": settings}
     try:
         return create_async_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=arguments)
     except ModuleNotFoundError as error:

@@ -44,6 +44,7 @@ async def old_snapshot(database: Database) -> AsyncIterator[None]:
     """A transaction that stays open and has seen the ledger as it was."""
     async with database.read() as connection:
         await connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        await connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(sa.select(sa.func.count()).select_from(document).limit(1))
         yield
 

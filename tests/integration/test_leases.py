@@ -188,3 +188,13 @@ async def test_a_stopped_issuer_hands_over_at_once_and_a_lost_one_waits_for_its_
         await diary.until("one", "other", "one")
         stop_one.set()
         await one
+
+
+async def test_a_process_stopped_inside_a_transaction_is_ended_by_the_server(postgres_url: str) -> None:
+    database = Database.open(postgres_url)
+    try:
+        async with database.read() as connection:
+            shown = (await connection.execute(sa.text("SHOW idle_in_transaction_session_timeout"))).scalar_one()
+        assert shown == "15s"
+    finally:
+        await database.close()
