@@ -35,7 +35,6 @@ bench: $(VENV)/.dev ## measure throughput and latency on this machine
 .PHONY: prove mutants
 prove: $(VENV)/.dev ## exactly once: 10,000 schedules of faults and kills, then a daemon cut at every commit
 	$(BIN)/python -m tests.prove $(PROVE_FLAGS)
-	SYNCD_EVERY_CUT=1 $(BIN)/python -m pytest tests/acceptance/test_cuts.py -n $(WORKERS)
 
 mutants: $(VENV)/.dev ## take each guard of exactly-once away and see a test go red
 	$(BIN)/python -m tests.prove.mutants
@@ -61,10 +60,14 @@ $(BIN)/python:
 $(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
 	$(PIP) install --quiet --require-hashes -r requirements.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@# As pip does for every package: an editable one would be compiled at each start where Python must write nothing.
+	$(BIN)/python -m compileall -q syncd
 	@touch $@
 
 # The second lock holds all of the first, so one installation serves both stamps.
 $(VENV)/.dev: tests/requirements.lock pyproject.toml | $(BIN)/python
 	$(PIP) install --quiet --require-hashes -r tests/requirements.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@# As pip does for every package: an editable one would be compiled at each start where Python must write nothing.
+	$(BIN)/python -m compileall -q syncd
 	@touch $(VENV)/.run $@

@@ -1,6 +1,7 @@
 """Builds everything, runs the roles, and drains them."""
 
 import asyncio
+import gc
 import os
 import secrets
 import signal
@@ -13,19 +14,24 @@ from datetime import timedelta
 import structlog
 from aiohttp import web
 
+from syncd.alerts.channel import Channel
+from syncd.alerts.conditions import Outlook
+from syncd.alerts.watch import Watch
 from syncd.dispatch.bell import Bell
 from syncd.dispatch.dispatcher import Account, Dispatcher
 from syncd.dispatch.gateway import AccountGateway
+from syncd.dispatch.inquiries import Inquiries, Registers
 from syncd.dispatch.leases import Issuer, Lease
 from syncd.dispatch.reconciler import Desk, Reconciler
 from syncd.dispatch.throttle import Budget
 from syncd.domain.capabilities import Arithmetic, Capabilities
-from syncd.domain.document import Nature
+from syncd.domain.document import DocumentKind, Nature, PriceMode
 from syncd.domain.errors import SyncdError
 from syncd.intake.pollers import Pollers, Source
 from syncd.intake.receive import Door
 from syncd.intake.webhooks import Counter, Webhooks
 from syncd.mapping.policy import (
+    Deposits,
     GiftCards,
     NonSupply,
     PaidDocument,
@@ -40,6 +46,8 @@ from syncd.mapping.texts import folded
 from syncd.metrics import Metrics
 from syncd.notify import Notifier
 from syncd.providers.port import InvoicingService, load_service
+from syncd.registers.ecb import Ecb
+from syncd.registers.vies import Vies
 from syncd.settings import Settings
 from syncd.shops.port import Shop, load_shop
 from syncd.store import engine
@@ -65,13 +73,15 @@ class Parts:
     services: dict[str, InvoicingService] = field(default_factory=dict)
     gateways: dict[str, AccountGateway] = field(default_factory=dict)
     budgets: dict[str, Budget] = field(default_factory=dict)
+    registers: Registers = field(default_factory=Registers)
 
 
 async def open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     """Open the database and every adapter; the stack closes them again."""
     database = Database.open(settings.database.url)
     stack.push_async_callback(database.close)
-    parts = Parts(settings, database, Metrics())
+    parts = Parts(settings, database, Metrics(), registers=_registers(settings))
+    stack.push_async_callback(parts.registers.close)
     for name, shop in settings.shops.items():
         parts.shops[name] = load_shop(shop.platform)(settings.shop_config(name))
         stack.push_async_callback(parts.shops[name].close)
@@ -84,6 +94,14 @@ async def open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     return parts
 
 
+def _registers(settings: Settings) -> Registers:
+    vies, ecb = settings.registers.vies, settings.registers.ecb
+    return Registers(
+        vies=Vies(vies.url, timeout_seconds=vies.timeout_seconds) if vies.enabled else None,
+        ecb=Ecb(ecb.url, timeout_seconds=ecb.timeout_seconds) if ecb.enabled else None,
+    )
+
+
 def policy_of(settings: Settings, name: str, able: Capabilities, shop: Shop) -> Policy:
     """A shop's settings and its account's, as the planner wants them."""
     own = settings.shops[name]
@@ -92,12 +110,16 @@ def policy_of(settings: Settings, name: str, able: Capabilities, shop: Shop) -> 
         account=own.account,
         capabilities=able,
         arithmetic=able.arithmetic if fiscal.arithmetic == "auto" else Arithmetic(fiscal.arithmetic),
+        price_mode=PriceMode(fiscal.prices),
+        learns_arithmetic=fiscal.arithmetic == "auto",
+        seller_nif=fiscal.nif,
         region=SAFT_REGION[fiscal.region],
         ship_from=SAFT_REGION[fiscal.ship_from],
         regime=fiscal.regime,
         oss=fiscal.oss,
         retailer=fiscal.retailer,
-        paid_document=PaidDocument(fiscal.paid_document),
+        paid_document=PaidDocument(own.paid_document or fiscal.paid_document),
+        series={kind: own.series.get(kind, own.series.get("*", "")) for kind in DocumentKind if own.series},
         unpaid_document=fiscal.unpaid_document == "FT",
         issue_on=frozenset(own.issue_on or shop.default_issue_on),
         start_after=own.start_after,
@@ -114,7 +136,9 @@ def policy_of(settings: Settings, name: str, able: Capabilities, shop: Shop) -> 
         on_rate_mismatch=RatePolicy(own.on_rate_mismatch),
         hold_invalid_nif=own.invalid_nif == "hold",
         gift_cards=GiftCards(own.gift_cards),
+        gift_card_rate=own.gift_card_vat,
         non_supply=NonSupply(own.non_supply),
+        deposits=Deposits(own.deposits),
         non_supply_names=frozenset(folded(name) for name in own.non_supply_names),
         zero_total=ZeroTotal(own.zero_total),
         rules=tuple(
@@ -126,6 +150,7 @@ def policy_of(settings: Settings, name: str, able: Capabilities, shop: Shop) -> 
                 at_least=rule.at_least,
                 below=rule.below,
                 document=PaidDocument(rule.document) if rule.document else None,
+                series=rule.series,
                 reason=rule.reason,
             )
             for rule in own.rules
@@ -169,10 +194,14 @@ class Daemon:
         self._start("door", door.run())
         if "dispatcher" in self._roles:
             self._start_dispatchers(parts, arrived, halt)
+            self._start("alerts", self._watch_over(parts).run(halt))
         if "poller" in self._roles:
             self._start("poller", self._pollers(parts, door, arrived).run(halt))
         notifier = Notifier.from_environ(os.environ, pid=os.getpid())
         self._start("watchdog", _watchdog(notifier))
+        # What is there now stays for good. Looking through it again and again would stop the loop for 0.1 s each time.
+        gc.freeze()
+        gc.enable()
         notifier.ready()
         self.started.set()
         log.info("syncd.ready", port=self.port, roles=sorted(self._roles))
@@ -200,8 +229,20 @@ class Daemon:
             )
             for name, shop in parts.shops.items()
         }
-        reconciler = Reconciler(parts.database, desks, work=arrived, planned=lambda account: wakes[account].set())
+        wanted = asyncio.Event()
+        reconciler = Reconciler(
+            parts.database,
+            desks,
+            work=arrived,
+            planned=lambda account: wakes[account].set(),
+            registers=parts.registers.names,
+            asked=wanted.set,
+        )
         self._start("reconciler", reconciler.run(halt))
+        inquiries = Inquiries(
+            parts.database, parts.registers, parts.metrics, owner=self._me, wanted=wanted, arrived=arrived
+        )
+        self._start("inquiries", inquiries.run(halt))
         if parts.database.dialect == "postgresql":
             self._start("bell", Bell(parts.database, arrived=arrived, planned=wakes.values()).run(halt))
         for name, wake in wakes.items():
@@ -226,6 +267,12 @@ class Daemon:
             worker=lambda: Dispatcher(account, ledger, parts.metrics, work=wake),
         )
 
+    def _watch_over(self, parts: Parts) -> Watch:
+        own = self._settings.alerts
+        outlook = Outlook(accounts=tuple(parts.services), before_deadline=timedelta(hours=own.before_deadline_hours))
+        channel = Channel(own.url.get_secret_value()) if own.url else None
+        return Watch(parts.database, outlook, channel, repeat=timedelta(hours=own.repeat_hours))
+
     def _service_of(self, parts: Parts, shop: str) -> InvoicingService:
         return parts.services[self._settings.shops[shop].account]
 
@@ -244,7 +291,8 @@ class Daemon:
     async def _serve(self, parts: Parts, door: Door) -> None:
         http = self._settings.http
         application = web.Application(client_max_size=http.max_body_bytes)
-        application.add_routes(Health(parts.database, parts.metrics, Readiness(roles=self._running)).routes())
+        readiness = Readiness(roles=self._running, accounts=tuple(parts.services), me=self._me)
+        application.add_routes(Health(parts.database, parts.metrics, readiness).routes())
         if "receiver" in self._roles:
             counters = {
                 name: Counter(shop=shop, account=self._settings.shops[name].account)

@@ -1,16 +1,21 @@
 """Commands: parse, call, print, exit code. What is heavy is imported by the command that needs it."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
 
 from syncd.domain.errors import SyncdError
+
+LISBON = ZoneInfo("Europe/Lisbon")  # what a day without a time means
 
 app = typer.Typer(
     help="Turns every paid shop order into exactly one correct Portuguese invoice.",
@@ -72,16 +77,15 @@ def run(
     ] = "",
 ) -> None:
     """Run the daemon until SIGTERM; then it drains and exits with 0."""
+    # Loading makes no garbage, and looking for it costs a quarter of the start. The daemon ends this when it is ready.
+    gc.disable()
     from syncd import app as daemon  # noqa: PLC0415
-    from syncd import logs  # noqa: PLC0415
-    from syncd.settings import secrets_in  # noqa: PLC0415
 
     settings = _settings(config)
     roles = [part.strip() for part in role.split(",") if part.strip()] or list(daemon.ROLES)
     if unknown := set(roles) - set(daemon.ROLES):
         raise SyncdError(f"unknown role {', '.join(sorted(unknown))}", fix=f"choose from {', '.join(daemon.ROLES)}")
-    logs.protect(*secrets_in(settings))
-    logs.configure(settings.log.level, logs.style_for(settings.log.format, sys.stderr))
+    _log_to_stderr(settings)
     asyncio.run(daemon.run_until_signalled(settings, roles))
 
 
@@ -106,19 +110,48 @@ def plan(
         Path | None,
         typer.Option("--issued", metavar="FILE", exists=True, help="Documents that exist, as printed by --json."),
     ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            "--evidence", metavar="FILE", exists=True, help="What registers said: consultations and rates, as JSON."
+        ),
+    ] = None,
     *,
     json: Json = False,
 ) -> None:
     """Show what would be issued for a raw shop payload, and why. No network, no database."""
-    from syncd.operations import dry_run  # noqa: PLC0415
+    from syncd.operations import Known, dry_run  # noqa: PLC0415
 
-    made = dry_run(_settings(config), shop, order, refunds, issued)
+    made = dry_run(_settings(config), shop, order, Known(refunds=refunds, issued=issued, evidence=evidence))
     if json:
         _print_json(made)
     else:
         from syncd.terminal import show_plan  # noqa: PLC0415
 
         show_plan(made)
+
+
+@app.command()
+def backfill(
+    shop: ShopName,
+    since: Annotated[datetime, typer.Option("--since", metavar="DATE", formats=["%Y-%m-%d"], help="The first day.")],
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", metavar="DATE", formats=["%Y-%m-%d"], help="The last day. Default: to now."),
+    ] = None,
+    config: Config = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be issued, and store nothing.")] = False,
+) -> None:
+    """Take in the orders that were placed in a shop on past days; they are issued behind all live ones.
+
+    It may run beside the daemon. One that was interrupted goes on where it was when it is run again.
+    """
+    from syncd.backfill import backfill as work  # noqa: PLC0415
+
+    settings = _settings(config)
+    _log_to_stderr(settings)
+    raise SystemExit(_run(work(settings, shop, since.date(), until.date() if until else None, dry_run=dry_run)))
 
 
 @app.command()
@@ -161,6 +194,41 @@ def skip(shop: ShopName, order_id: OrderId, config: Config = None, reason: Reaso
     _decide(config, shop, order_id, "skip", reason)
 
 
+@app.command()
+def replay(
+    since: Annotated[
+        datetime,
+        typer.Option("--since", metavar="DATE", formats=["%Y-%m-%d"], help="Orders that came in from this day on."),
+    ],
+    config: Config = None,
+    shop: Annotated[str, typer.Option("--shop", metavar="NAME", help="Only orders of this shop.")] = "",
+    *,
+    json: Json = False,
+) -> None:
+    """Plan past orders again with this version and these settings; print what would differ, and exit 1 if anything does.
+
+    Reads the ledger only, so that it may run beside the daemon.
+    """
+    from syncd.replay import report  # noqa: PLC0415
+
+    raise SystemExit(_run(report(_settings(config), since.replace(tzinfo=LISBON), shop, json=json)))
+
+
+@app.command()
+def audit(
+    config: Config = None,
+    *,
+    trail: Annotated[bool, typer.Option("--trail", help="Every order's chain and the rows that it tells of.")] = False,
+    json: Json = False,
+) -> None:
+    """Look for what is missing, changed or doubled; exit 1 if anything is."""
+    from syncd.audit import command  # noqa: PLC0415
+
+    if not trail:
+        raise SyncdError("nothing to audit", fix="say what: --trail")
+    raise SystemExit(_run(command.audit_trail(_settings(config), json=json)))
+
+
 @database_app.command()
 def upgrade(config: Config = None) -> None:
     """Bring the schema up to date."""
@@ -198,6 +266,14 @@ def _settings(config: Path | None) -> Any:  # noqa: ANN401 - imported late; sync
     from syncd.settings import load  # noqa: PLC0415
 
     return load(config, os.environ)
+
+
+def _log_to_stderr(settings: Any) -> None:  # noqa: ANN401 - as above
+    from syncd import logs  # noqa: PLC0415
+    from syncd.settings import secrets_in  # noqa: PLC0415
+
+    logs.protect(*secrets_in(settings))
+    logs.configure(settings.log.level, logs.style_for(settings.log.format, sys.stderr))
 
 
 def _decide(config: Path | None, shop: str, order_id: str, action: str, reason: str) -> None:

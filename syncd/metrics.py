@@ -30,6 +30,13 @@ class Metrics:
         self.queue_age = Gauge(
             "syncd_queue_age_seconds", "Age of the oldest document that is due and not issued.", registry=self.registry
         )
+        self.alerts = Gauge("syncd_alerts", "Open alerts by code.", ["code"], registry=self.registry)
+        self.deadline = Gauge(
+            "syncd_deadline_seconds",
+            "Until the next last lawful day of a due document of an account ends; negative once it has passed.",
+            ["account"],
+            registry=self.registry,
+        )
         self.throttle = Gauge(
             "syncd_budget_used_ratio",
             "Share of an account's request budget in use.",
@@ -50,6 +57,18 @@ class Metrics:
         )
         self.polls = Counter(
             "syncd_polls_total", "Polls of a shop by result.", ["shop", "result"], registry=self.registry
+        )
+        self.inquiries = Counter(
+            "syncd_inquiries_total",
+            "Questions to public registers by result.",
+            ["register", "result"],
+            registry=self.registry,
+        )
+        self.inquiry_age = Gauge(
+            "syncd_inquiry_age_seconds",
+            "Since when a public register has owed an answer that orders wait for.",
+            ["register"],
+            registry=self.registry,
         )
         self.issue_seconds = Histogram(
             "syncd_due_to_issued_seconds",

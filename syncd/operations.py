@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,21 @@ from typing import Any
 import orjson
 
 from syncd.app import open_parts, policy_of
-from syncd.dispatch.dispatcher import BLOCKED, PROVEN
+from syncd.dispatch.proving import BLOCKED, PROVEN
 from syncd.domain.errors import PayloadError, ServiceError, ShopError, SyncdError
 from syncd.domain.findings import Finding
+from syncd.domain.money import rounded
 from syncd.domain.order import Order
+from syncd.domain.registers import NO_EVIDENCE
 from syncd.domain.states import DocumentState, OrderState
+from syncd.mapping.deadlines import deadline_of_held
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.planner import plan
-from syncd.mapping.report import drafts_of, plan_json
+from syncd.mapping.report import deadline_json, drafts_of, evidence_of, plan_json
 from syncd.providers.port import capabilities_of
 from syncd.settings import Settings
 from syncd.shops.port import OrderFacts, load_shop
-from syncd.store import documents, engine, events, orders, references, trail
+from syncd.store import documents, engine, events, orders, profiles, references, trail
 from syncd.store.engine import Database, StoreUnavailableError
 from syncd.web.ledger import list_orders, one_order
 
@@ -40,7 +44,7 @@ async def check(settings: Settings) -> int:
             for name, service in parts.services.items():
                 await parts.gateways[name].recover_budget()
                 findings.extend(_named(f"account {name}", await _findings(service.check)))
-                findings.append(await _proven(parts.database, name))
+                findings.extend(await _proven(parts.database, name))
             findings.extend(await _problems(parts.database))
     show_findings(findings)
     return 0 if all(finding.ok for finding in findings) else 1
@@ -74,20 +78,24 @@ def _named(prefix: str, findings: tuple[Finding, ...]) -> list[Finding]:
     ]
 
 
-async def _proven(database: Database, account: str) -> Finding:
-    directory = references.LedgerDirectory(database, account)
-    proven, blocked = sorted(await directory.table(PROVEN)), sorted(await directory.table(BLOCKED))
+async def _proven(database: Database, account: str) -> list[Finding]:
+    """How the account adds up and how it takes prices, as far as its documents have shown it."""
+    async with database.read() as connection:
+        proven = sorted(await references.table(connection, account, PROVEN))
+        blocked = sorted(await references.table(connection, account, BLOCKED))
+        seen = await profiles.of(connection, account)
+        learned_at = await profiles.noted_at(connection, account, profiles.ARITHMETIC)
     subject = f"account {account}: arithmetic"
+    found = []
+    if seen.arithmetic is not None and learned_at is not None:
+        message = f"adds up by {seen.arithmetic}, learned from a draft on {learned_at:%Y-%m-%d}"
+        found.append(Finding(subject=subject, message=message))
     if blocked:
-        return Finding(
-            subject=subject,
-            message=f"does not add up as planned for {', '.join(blocked)}",
-            fix="compare fiscal.arithmetic with the account's rounding, then retry a held order",
-        )
-    return Finding(
-        subject=subject,
-        message=f"proven for {', '.join(proven)}" if proven else "not proven yet: first documents go out as drafts",
-    )
+        fix = "compare fiscal.arithmetic with the account's rounding, then retry a held order"
+        message = f"does not add up as planned for {', '.join(blocked)}"
+        return [*found, Finding(subject=subject, message=message, fix=fix)]
+    shown = f"proven for {', '.join(proven)}" if proven else "not proven yet: first documents go out as drafts"
+    return [*found, Finding(subject=subject, message=shown)]
 
 
 async def _problems(database: Database) -> list[Finding]:
@@ -101,23 +109,43 @@ async def _problems(database: Database) -> list[Finding]:
     ]
 
 
-def dry_run(settings: Settings, name: str, order: Path, refunds: Path | None, issued: Path | None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Files with what a dry run cannot ask for: the shop's refunds, documents that exist, what registers said."""
+
+    refunds: Path | None = None
+    issued: Path | None = None
+    evidence: Path | None = None
+
+
+def dry_run(settings: Settings, name: str, order: Path, files: Known) -> dict[str, Any]:
     """Plan a raw payload with the settings of shop `name`; the object of `syncd plan --json`."""
     if name not in settings.shops:
         raise SyncdError(f"no shop {name!r} in the settings", fix=f"choose from {', '.join(sorted(settings.shops))}")
     own = settings.shops[name]
     shop = load_shop(own.platform)(settings.shop_config(name))
     policy = policy_of(settings, name, capabilities_of(settings.accounts[own.account].provider), shop)
-    details = shop.refund_payloads(refunds.read_bytes()) if refunds else ()
+    details = shop.refund_payloads(files.refunds.read_bytes()) if files.refunds else ()
     try:
         read = shop.read(OrderFacts(order=order.read_bytes(), refunds=details))
     except PayloadError as error:
         raise SyncdError(f"{order}: {error}", fix=error.fix or "give a raw order payload of this shop") from error
     known = [
         KnownDocument(key=draft.key, state=DocumentState.ISSUED, draft=draft)
-        for draft in (drafts_of(orjson.loads(issued.read_bytes())) if issued else ())
+        for draft in (drafts_of(_json_in(files.issued)) if files.issued else ())
     ]
-    return {**_order_json(read), **plan_json(plan(read, known, policy))}
+    evidence = evidence_of(_json_in(files.evidence)) if files.evidence else NO_EVIDENCE
+    made = plan(read, known, policy, evidence=evidence)
+    # Waiting stops no clock: what such an order would become has a deadline as well.
+    deadline = deadline_json(deadline_of_held(read, known, policy)) if made.holds or made.needs else None
+    return {**_order_json(read), **plan_json(made), "deadline": deadline}
+
+
+def _json_in(file: Path) -> Any:  # noqa: ANN401 - somebody's JSON
+    try:
+        return orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise SyncdError(f"{file}: is not JSON ({error})", fix="give the file as --json printed it") from None
 
 
 def _order_json(order: Order) -> dict[str, Any]:
@@ -128,7 +156,7 @@ def _order_json(order: Order) -> dict[str, Any]:
             "number": order.number,
             "state": order.state,
             "payment": order.payment.value,
-            "total": f"{order.total:.2f}",
+            "total": str(rounded(order.total, order.currency)),
             "currency": order.currency,
         }
     }
@@ -175,10 +203,12 @@ async def one(settings: Settings, shop: str, order_id: str, *, json: bool) -> in
     return 0
 
 
-async def decide(settings: Settings, shop: str, order_id: str, action: str, reason: str) -> int:
+async def decide(
+    settings: Settings, shop: str, order_id: str, action: str, reason: str, *, now: datetime | None = None
+) -> int:
     """Record an operator's decision and have the order planned again."""
     database = Database.open(settings.database.url)
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     try:
         async with database.write() as connection:
             row = await orders.lock(connection, shop, order_id)

@@ -4,9 +4,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from syncd.store.engine import Database
 from tests import stores
+
+# How long an example takes says more of the machine and its other work than of the code.
+settings.register_profile("syncd", deadline=None)
+settings.load_profile("syncd")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,10 @@ class Booked:
     purpose: Purpose
     label: str
     usage: Usage | None = None
+    said: dict[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def note(self, part: str, said: Mapping[str, object]) -> None:
+        self.said[part] = said
 
     def answered(self, usage: Usage) -> None:
         self.usage = usage

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,15 @@ def as_graphql(order: Json) -> Json:
     def bag(amount: object) -> Json | None:
         return money(amount, currency)
 
+    def in_both(source: Json) -> Json | None:
+        told = (source.get("total_price_set") or {}).get("presentment_money")
+        both = bag(source["total_price"])
+        if both is None or told is None:
+            return both
+        theirs = money(told["amount"], told["currency_code"])
+        assert theirs is not None
+        return {**both, "presentmentMoney": theirs["shopMoney"]}
+
     def taxes(source: Json) -> list[Json]:
         return [
             {"title": t["title"], "rate": t["rate"], "priceSet": bag(t["price"]), "channelLiable": False}
@@ -66,7 +76,7 @@ def as_graphql(order: Json) -> Json:
         "dutiesIncluded": False,
         "displayFinancialStatus": (order["financial_status"] or "").upper() or None,
         "paymentGatewayNames": order["payment_gateway_names"],
-        "totalPriceSet": bag(order["total_price"]),
+        "totalPriceSet": in_both(order),
         "currentTotalPriceSet": bag(order.get("current_total_price")),
         "totalTaxSet": bag(order["total_tax"]),
         "totalTipReceivedSet": bag(order.get("total_tip_received")),
@@ -249,6 +259,18 @@ class Emulator:
             {"id": order["id"], "updatedAt": order["updatedAt"]}
             for order in sorted(self.orders, key=lambda order: str(order["updatedAt"]))
             if self.ignore_filter or order["updatedAt"] >= since
+        ]
+        return {"orders": self._page(found, min(first, self.listed_at_once), after)}
+
+    def _placed(self, *, first: int, after: str | None, filter: str) -> Json:  # noqa: A002 - the variable's name
+        since, until = re.fullmatch(r"created_at:>='(.*)' created_at:<'(.*)'", filter).groups()  # type: ignore[union-attr]
+        found = [
+            {"id": order["id"], "createdAt": order["createdAt"]}
+            for order in sorted(self.orders, key=lambda order: datetime.fromisoformat(order["createdAt"]))
+            if self.ignore_filter
+            or datetime.fromisoformat(since)
+            <= datetime.fromisoformat(order["createdAt"])
+            < datetime.fromisoformat(until)
         ]
         return {"orders": self._page(found, min(first, self.listed_at_once), after)}
 

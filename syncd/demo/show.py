@@ -19,20 +19,19 @@ from typing import Any
 
 import aiohttp
 import orjson
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from syncd import logs
 from syncd.app import ROLES, Daemon
-from syncd.dispatch.dispatcher import PROVEN
+from syncd.dispatch.proving import PROVEN
 from syncd.sandbox.server import Serving, serve
 from syncd.settings import Settings, load
 from syncd.store import attempts, orders
 from syncd.store.engine import Database
 from syncd.store.references import LedgerDirectory
-from syncd.terminal import styled
+from syncd.terminal import console, styled
 from syncd.web.ledger import list_orders
 
 SHOPS = {"woocommerce": "loja", "shopify": "montra"}
@@ -44,6 +43,10 @@ SETTINGS = """
 url = "sqlite+aiosqlite:///{folder}/syncd.db"
 [http]
 port = 0
+[registers.vies]
+enabled = false
+[registers.ecb]
+enabled = false
 [accounts.main]
 provider = "billpt"
 base_url = "{service}"
@@ -106,7 +109,6 @@ def _story(told: dict[str, Any], copy: int) -> Story:
 
 async def show(count: int | None, *, stay: bool) -> int:
     """Run it all; 0 if every order ended as it should: issued, held with a reason, or nothing due."""
-    console = Console(highlight=False)
     logs.configure("warning", "console")
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncd-demo-"))
@@ -120,14 +122,15 @@ async def show(count: int | None, *, stay: bool) -> int:
         started = time.monotonic()
         told = stories(count)
         answers = await _send(told, address, secret)
-        await _wait(database, len(told), console)
+        await _wait(database, len(told))
         found = {(entry["shop"], entry["order_id"]): entry async for entry in list_orders(database)}
-        _print_table(console, told, found)
+        _print_table(told, found)
         async with database.read() as connection:
             purposes = await attempts.per_purpose(connection, account="main")
-        drafts = len(await LedgerDirectory(database, "main").table(PROVEN))
-        _print_summary(console, found, answers, time.monotonic() - started)
-        _print_requests(console, found, purposes, drafts)
+        # What one draft proves bears one time.
+        drafts = len(set((await LedgerDirectory(database, "main").table(PROVEN)).values()))
+        _print_summary(found, answers, time.monotonic() - started)
+        _print_requests(found, purposes, drafts)
         if stay:
             console.print(f"\nStill running: {address}/metrics and /readyz; sandbox {service.url}. Ctrl-C ends it.")
             await asyncio.Event().wait()
@@ -184,7 +187,7 @@ def _headers(delivery: Delivery, secret: str) -> dict[str, str]:
     }
 
 
-async def _wait(database: Database, count: int, console: Console) -> None:
+async def _wait(database: Database, count: int) -> None:
     """Until no order is on its way any more."""
     columns = (TextColumn("issuing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -201,7 +204,7 @@ async def _wait(database: Database, count: int, console: Console) -> None:
             await asyncio.sleep(0.1)
 
 
-def _print_table(console: Console, told: list[Story], found: dict[tuple[str, str], dict[str, Any]]) -> None:
+def _print_table(told: list[Story], found: dict[tuple[str, str], dict[str, Any]]) -> None:
     table = Table(header_style="bold", box=None, pad_edge=False)
     for heading in ("shop", "order", "what", "state", "documents", "net", "VAT", "gross"):
         figures = heading in {"net", "VAT", "gross"}
@@ -228,9 +231,7 @@ def _print_table(console: Console, told: list[Story], found: dict[tuple[str, str
     console.print(table)
 
 
-def _print_summary(
-    console: Console, found: dict[tuple[str, str], dict[str, Any]], answers: Counter[int], seconds: float
-) -> None:
+def _print_summary(found: dict[tuple[str, str], dict[str, Any]], answers: Counter[int], seconds: float) -> None:
     documents = _issued(found)
     gross = sum((Decimal(d["gross"]) * (-1 if d["kind"] == "NC" else 1) for d in documents), Decimal(0))
     held = sum(entry["state"] == "held" for entry in found.values())
@@ -241,9 +242,7 @@ def _print_summary(
     )
 
 
-def _print_requests(
-    console: Console, found: dict[tuple[str, str], dict[str, Any]], purposes: dict[str, int], drafts: int
-) -> None:
+def _print_requests(found: dict[tuple[str, str], dict[str, Any]], purposes: dict[str, int], drafts: int) -> None:
     """What the documents cost; drafts that prove a shape and lists that are read once are told apart."""
     issue = purposes.get("issue", 0) - drafts
     console.print(

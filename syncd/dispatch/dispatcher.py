@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,19 +14,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from syncd.dispatch import recovery
 from syncd.dispatch.gateway import Booking, booking
 from syncd.dispatch.outcome import Outcome, outcome_of
+from syncd.dispatch.proving import Prover
 from syncd.dispatch.recovery import SecondLook
-from syncd.dispatch.verify import differences, shape_of
-from syncd.domain.document import DocumentDraft, DocumentKey, IssuedDocument
+from syncd.domain.clock import UNMOVED, WallClock
+from syncd.domain.document import DocumentKey, IssuedDocument
 from syncd.domain.errors import (
     AccountBlockedError,
+    MisjudgedAccountError,
     NoEffectError,
-    RefusedError,
     ServiceError,
     StaleReferenceError,
     UncertainError,
 )
 from syncd.domain.patience import backoff
 from syncd.domain.states import DocumentState
+from syncd.mapping.deadlines import deadline_of
 from syncd.metrics import Metrics
 from syncd.providers.port import InvoicingService, Issue, Search
 from syncd.store import accounts, documents, orders, references, trail
@@ -35,13 +38,11 @@ from syncd.store.engine import Database, StoreUnavailableError
 log = structlog.get_logger()
 
 IDLE_SECONDS = 1.0
-PAUSE_CHECK_SECONDS = 60.0
+LONGEST_PAUSE = timedelta(minutes=1)  # a paused account that is well again is noticed within this
 LONGEST_REST_SECONDS = 15.0  # a service that is back is noticed within this
 # A search that fails without the network's fault fails again: after so many times a person looks.
 MOST_SEARCHES = 5
 _PASSING_TROUBLE = frozenset({"not_reached", "no_answer", "over_limit"})
-# Kinds of references: document shapes that the service was seen to add up as planned, and those that it did not.
-PROVEN, BLOCKED = "proven_shape", "blocked_shape"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class Dispatcher:
         work: asyncio.Event,
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),  # noqa: S311 - spreads retries, no secret
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = lambda: time.monotonic(),  # noqa: PLW0108 - looked up late: it can be simulated
     ) -> None:
         self._account = account
         self._service = account.service
@@ -73,12 +75,16 @@ class Dispatcher:
         self._work = work
         self._jitter = jitter
         self._now = now
+        self._wall = WallClock(now, monotonic)
+        self._leapt = UNMOVED  # and not yet made good
         self._claimer = Claimer(database, account.name, marker=lambda: f"syncd:{new_marker()}")
         self._directory = references.LedgerDirectory(database, account.name)
+        self._prover = Prover(account.name, account.service, database, now=now)
         self._failures = 0  # in a row, at the service; any sensible answer ends them
         self._check_at = datetime.min.replace(tzinfo=UTC)  # when a paused account is looked at again
+        self._blocked = 0  # times in a row that it was; a document that goes through ends them
+        self._faults = recovery.Faults()
         self._searches: dict[int, int] = {}  # that failed, by document
-        self._drafts: dict[int, tuple[DocumentDraft, str]] = {}  # at the service and certainly not yet final
         self._looks: dict[int, SecondLook] = {}  # by document; the ledger has them too
         self._unsettled = True  # something may have been left in flight by an earlier process or a lost database
 
@@ -100,8 +106,11 @@ class Dispatcher:
         """Do one thing; seconds to wait before the next, 0 for none."""
         if self._unsettled:
             await self._take_over()
+        self._leapt += self._wall.leap()
+        if self._leapt:
+            await self._wait_anew(self._leapt)
         if await self._paused():
-            return PAUSE_CHECK_SECONDS
+            return max(0.0, (self._check_at - self._now()).total_seconds())
         now = self._now()
         if (claimed := await self._claimer.uncertain(now)) is not None:
             await self._settle(claimed)
@@ -126,6 +135,16 @@ class Dispatcher:
             log.warning("dispatcher.taken_over", account=self._account.name, documents=stranded)
         self._unsettled = False
 
+    async def _wait_anew(self, leap: timedelta) -> None:
+        """The clock was set: no search may come before its time has really passed, and no try waits for a day."""
+        log.warning("clock.set", account=self._account.name, seconds=round(leap.total_seconds()))
+        looks = {known: replace(look, at=look.at + leap) for known, look in self._looks.items()}
+        async with self._database.write() as connection:
+            await documents.wait_anew(connection, self._account.name, now=self._now(), settle=self._account.settle)
+            await recovery.keep_looks(connection, self._account.name, looks)
+        self._looks, self._leapt = looks, UNMOVED
+        self._check_at = datetime.min.replace(tzinfo=UTC)
+
     async def _paused(self) -> bool:
         """Whether the account is paused; a paused one that passes its check again goes on by itself."""
         async with self._database.read() as connection:
@@ -135,7 +154,7 @@ class Dispatcher:
             return False
         if self._now() < self._check_at:
             return True
-        self._check_at = self._now() + timedelta(seconds=PAUSE_CHECK_SECONDS)
+        self._rest_blocked()
         try:
             findings = await self._service.check()
         except ServiceError as error:
@@ -148,57 +167,28 @@ class Dispatcher:
         log.info("account.resumed", account=self._account.name, code=pause.code)
         return False
 
+    def _rest_blocked(self) -> None:
+        """Longer each time: an account can pass its check and refuse the next document all the same."""
+        self._blocked += 1
+        self._check_at = self._now() + min(backoff(self._blocked, self._jitter()), LONGEST_PAUSE)
+
     async def _issue(self, claimed: Claimed) -> None:
         with self._on_behalf(claimed):
             try:
                 issued = await self._send(claimed)
+            except MisjudgedAccountError as error:
+                verdict = await self._prover.verdict_on(claimed, error)
+                await self._failed(claimed, verdict)
+                if verdict is error:
+                    await self._prover.learn(claimed, error.seen)
             except ServiceError as error:
                 await self._failed(claimed, error)
             else:
                 await self._succeeded(claimed, issued)
 
     async def _send(self, claimed: Claimed) -> IssuedDocument:
-        """One request for a shape that is proven; a shape's first document goes out as a draft before it is final."""
         originals = await self._originals(claimed)
-        shape = shape_of(claimed.draft)
-        final = Issue(draft=claimed.draft, marker=claimed.marker, originals=originals)
-        if not (self._service.capabilities.drafts and claimed.draft.lines):
-            return await self._service.issue(final)
-        if await self._directory.get(PROVEN, (shape,)):
-            return await self._service.issue(final)
-        if await self._directory.get(BLOCKED, (shape,)):
-            raise RefusedError(
-                f"an earlier document of this shape ({shape}) did not add up at the service",
-                code="shape_blocked",
-                fix="settle that order first; retrying either of them proves the shape again",
-            )
-        return await self._prove(claimed, final, shape)
-
-    async def _prove(self, claimed: Claimed, final: Issue, shape: str) -> IssuedDocument:
-        """As a draft first; final only if the service adds it up as planned."""
-        content, draft_id = self._drafts.pop(claimed.id, (None, ""))
-        if content != claimed.draft:
-            draft = await self._service.issue(replace(final, as_draft=True))
-            draft_id = draft.provider_id
-            await self._compare(claimed, draft, shape)
-        try:
-            issued = await self._service.issue(replace(final, finalise=draft_id))
-        except NoEffectError:
-            # Still a draft, and proven right: the next try makes it final instead of leaving it behind.
-            self._drafts[claimed.id] = claimed.draft, draft_id
-            raise
-        await self._remember(shape, PROVEN)
-        return issued
-
-    async def _compare(self, claimed: Claimed, draft: IssuedDocument, shape: str) -> None:
-        if wrong := differences(claimed.draft, draft):
-            await self._remember(shape, BLOCKED)
-            await self._service.delete_draft(draft.provider_id)
-            raise RefusedError(
-                f"as a draft the service shows {'; '.join(wrong[:4])}",
-                code="arithmetic_mismatch",
-                fix="compare the account's rounding and price settings (fiscal.arithmetic), then retry the order",
-            )
+        return await self._prover.issue(claimed, Issue(draft=claimed.draft, marker=claimed.marker, originals=originals))
 
     async def _originals(self, claimed: Claimed) -> Mapping[DocumentKey, IssuedDocument]:
         keys = [reference.key for reference in claimed.draft.references]
@@ -206,10 +196,6 @@ class Dispatcher:
             return {}
         async with self._database.read() as connection:
             return await documents.originals(connection, keys)
-
-    async def _remember(self, shape: str, proof: str) -> None:
-        async with self._database.write() as connection:
-            await references.put_many(connection, self._account.name, proof, {shape: self._now().isoformat()})
 
     async def _settle(self, claimed: Claimed) -> None:
         """Look for a document whose outcome is unknown: adopt it, plan it again, or hold it for a person."""
@@ -221,6 +207,8 @@ class Dispatcher:
                 return
             self._failures = 0
             self._searches.pop(claimed.id, None)
+            if verdict.drafts:
+                await self._prover.forget_draft(claimed)
             if verdict.adopted is not None:
                 await self._succeeded(claimed, verdict.adopted, adopted=True)
             elif verdict.hold is not None:
@@ -229,7 +217,10 @@ class Dispatcher:
                 )
             else:
                 look = SecondLook.after(claimed, self._now(), self._account.settle)
-                await self._record(claimed, Outcome(state=DocumentState.PLANNED), "certainly absent", look=look)
+                absent = Outcome(state=DocumentState.PLANNED)
+                if hold := self._faults.hold(claimed.id):
+                    absent = Outcome(state=DocumentState.HELD, hold=hold)
+                await self._record(claimed, absent, hold.message if hold else "certainly absent", look=look)
 
     async def _not_settled(self, claimed: Claimed, error: ServiceError) -> None:
         """Nothing is known yet: search again later, or have a person do it; a blocked account is paused meanwhile."""
@@ -259,13 +250,17 @@ class Dispatcher:
                 log.warning("document.not_looked_for", document=str(claimed.key), why=str(error))
                 return
             self._failures = 0
-            self._drafts.pop(claimed.id, None)  # the search has removed it
+            if verdict.drafts:
+                await self._prover.forget_draft(claimed)
             async with self._database.write() as connection:
                 late = await recovery.take_in(connection, claimed, verdict.found, now=self._now())
                 left = {known: look for known, look in self._looks.items() if known != claimed.id}
                 await recovery.keep_looks(connection, self._account.name, left)
                 for document in late:
-                    await self._write_trail(connection, claimed, "surfaced_late", {"number": document.number})
+                    told = trail.figures(claimed.draft, document)
+                    await self._write_trail(connection, claimed, trail.SURFACED_LATE, told)
+                if not late:
+                    await self._write_trail(connection, claimed, "looked_again", {"found": len(verdict.found)})
         self._looks = left
         for document in late:
             log.error("document.surfaced_late", document=str(claimed.key), number=document.number)
@@ -278,14 +273,16 @@ class Dispatcher:
         return recovery.search_for(claimed, markers, known.get(code, ""))
 
     async def _succeeded(self, claimed: Claimed, issued: IssuedDocument, *, adopted: bool = False) -> None:
-        self._failures = 0
+        self._failures = self._blocked = 0
+        self._faults.issued(claimed.id)
         hold = recovery.discrepancy(claimed, issued)
         now = self._now()
         async with self._database.write() as connection:
             await documents.record_issued(connection, claimed.id, issued, now=now, hold=hold)
             await self._learn(connection, claimed, issued)
             await orders.refresh_state(connection, claimed.key.shop, claimed.key.order_id)
-            await self._write_trail(connection, claimed, "adopted" if adopted else "issued", {"number": issued.number})
+            detail = {**trail.figures(claimed.draft, issued), **deadline_of(claimed.draft).overrun(now)}
+            await self._write_trail(connection, claimed, trail.ADOPTED if adopted else trail.ISSUED, detail)
         result = "discrepancy" if hold else "adopted" if adopted else "issued"
         self._metrics.documents.labels(self._account.name, claimed.key.kind.value, result).inc()
         self._metrics.issue_seconds.observe(max(0.0, (now - claimed.draft.due_at).total_seconds()))
@@ -308,6 +305,7 @@ class Dispatcher:
             await references.put_many(connection, self._account.name, "article", articles)
 
     async def _failed(self, claimed: Claimed, error: ServiceError) -> None:
+        self._faults.note(claimed.id, error)
         outcome = outcome_of(error, attempt=claimed.attempts, jitter=self._jitter(), settle=self._account.settle)
         if isinstance(error, UncertainError | NoEffectError) and not isinstance(error, StaleReferenceError):
             self._failures += 1
@@ -322,6 +320,7 @@ class Dispatcher:
     async def _pause(self, outcome: Outcome) -> None:
         if outcome.pause is None:
             return
+        self._rest_blocked()
         async with self._database.write() as connection:
             await accounts.pause(connection, self._account.name, outcome.pause, now=self._now())
         log.error("account.paused", account=self._account.name, code=outcome.pause.code, message=outcome.pause.message)
@@ -356,7 +355,7 @@ class Dispatcher:
         )
 
     async def _write_trail(
-        self, connection: AsyncConnection, claimed: Claimed, action: str, detail: dict[str, object]
+        self, connection: AsyncConnection, claimed: Claimed, action: str, detail: Mapping[str, object]
     ) -> None:
         await trail.write(
             connection,
@@ -372,7 +371,7 @@ class Dispatcher:
     @contextmanager
     def _on_behalf(self, claimed: Claimed) -> Iterator[None]:
         """Requests inside are booked to this document."""
-        token = booking.set(Booking(claimed.id, claimed.marker))
+        token = booking.set(Booking(claimed.id, claimed.key, claimed.marker))
         try:
             yield
         finally:

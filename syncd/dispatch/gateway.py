@@ -2,26 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from syncd.dispatch.throttle import PERIOD_SECONDS, Budget, Slot
+from syncd.domain.document import DocumentKey
+from syncd.domain.patience import DOWN_AFTER
 from syncd.metrics import Metrics
 from syncd.providers.port import Purpose, Usage
-from syncd.store import attempts, engine
+from syncd.store import attempts, engine, trail
 from syncd.store.engine import Database
 
 log = structlog.get_logger()
-
-# One lost connection is the network's everyday; so many in a row are the service's.
-DOWN_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,7 @@ class Booking:
     """The document on whose behalf requests are made at the moment."""
 
     document_id: int
+    key: DocumentKey
     marker: str
 
 
@@ -46,11 +46,15 @@ class Fence(Protocol):
 
 
 class JournalledCall:
-    """One request under way; remembers the answer's status for the journal."""
+    """One request under way; remembers the answer's status and what was said for the journal."""
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
         self.status: int | None = None
+        self.said: dict[str, Mapping[str, object]] = {}
+
+    def note(self, part: Literal["request", "answer"], said: Mapping[str, object]) -> None:
+        self.said[part] = said
 
     def answered(self, usage: Usage) -> None:
         self.status = usage.status
@@ -85,10 +89,12 @@ class AccountGateway:
     async def request(self, purpose: Purpose, label: str) -> AsyncIterator[JournalledCall]:
         """Wait, write down, let the request leave; note how it ended, whatever happens to it."""
         async with self._budget.slot() as slot:
-            attempt, sent_at = await self._write_ahead(purpose, label)
+            on_behalf = booking.get()
+            # Read before the database's clock is: an answer noted too early would free its slot too early elsewhere.
+            sent = time.monotonic()
+            attempt, sent_at = await self._write_ahead(purpose, label, on_behalf)
             if self._fence is not None:
                 self._fence.ensure_time()  # its attempt stays without an end: whoever comes next searches for it
-            sent = time.monotonic()
             call = JournalledCall(slot)
             outcome = "no answer"
             try:
@@ -101,19 +107,36 @@ class AccountGateway:
                 self._metrics.requests.labels(self._account, purpose.value, str(call.status or "none")).inc()
                 self._metrics.throttle.labels(self._account).set(self._budget.used)
                 self._pulse.felt(call.status, outcome)
-                answered_at = sent_at + timedelta(seconds=time.monotonic() - sent)
+                ended_at = sent_at + timedelta(seconds=time.monotonic() - sent)
+                answered_at = ended_at if call.status is not None else None
                 async with self._database.write() as connection:
                     await attempts.end(
-                        connection,
-                        attempt,
-                        answered_at=answered_at if call.status is not None else None,
-                        status=call.status,
-                        outcome=outcome,
+                        connection, attempt, answered_at=answered_at, status=call.status, outcome=outcome
                     )
+                    if on_behalf is not None:
+                        await trail.write(
+                            connection,
+                            at=ended_at,
+                            shop=on_behalf.key.shop,
+                            order_id=on_behalf.key.order_id,
+                            document_key=str(on_behalf.key),
+                            actor="syncd",
+                            action=trail.REQUEST,
+                            detail={
+                                "attempt_id": attempt,
+                                "purpose": purpose.value,
+                                "label": label,
+                                "marker": on_behalf.marker,
+                                "sent_at": sent_at.isoformat(),
+                                "answered_at": answered_at.isoformat() if answered_at else None,
+                                "status": call.status,
+                                "outcome": outcome,
+                                **call.said,
+                            },
+                        )
 
-    async def _write_ahead(self, purpose: Purpose, label: str) -> tuple[int, datetime]:
+    async def _write_ahead(self, purpose: Purpose, label: str, on_behalf: Booking | None) -> tuple[int, datetime]:
         """The attempt's id and time, by the database's clock: another process may have to count it."""
-        on_behalf = booking.get()
         async with self._database.write() as connection:
             now = await (engine.now if self._fence is None else self._fence.confirm)(connection)
             attempt = await attempts.begin(
@@ -129,7 +152,7 @@ class AccountGateway:
 
 
 class Pulse:
-    """Whether a service answers at all: one alert when it stops, one note when it is back."""
+    """Whether a service answers at all, as this process feels it: the metric, and a line in the log at each turn."""
 
     def __init__(self, account: str, metrics: Metrics) -> None:
         self._account = account
@@ -147,7 +170,7 @@ class Pulse:
             if self._silences == DOWN_AFTER:
                 self._down_since = time.monotonic()
                 self._up.set(0)
-                log.error("service.down", account=self._account, status=status, error=outcome)
+                log.warning("service.down", account=self._account, status=status, error=outcome)
 
     def _back(self) -> None:
         self._silences = 0

@@ -38,6 +38,11 @@ class LeaseLostError(SyncdError):
         super().__init__(f"account {account} is no longer held by this process", code="lease_lost")
 
 
+def lease_name(account: str) -> str:
+    """What the right to issue for an account is called in the ledger."""
+    return f"issue:{account}"
+
+
 class Lease:
     """One account's lease, held by this process or not; `timeout` is the longest that a request takes."""
 
@@ -57,7 +62,7 @@ class Lease:
 
     async def take(self) -> bool:
         """Try once; True if it is ours now."""
-        name = f"issue:{self._account}"
+        name = lease_name(self._account)
         self._tenure = await leases.take(self._database, name, owner=self._owner, length=self._length)
         return self._tenure is not None
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from syncd.domain.errors import (
     AccountBlockedError,
     DiscrepancyError,
+    MisjudgedAccountError,
     NoEffectError,
     RefusedError,
     ServiceError,
@@ -16,6 +17,7 @@ from syncd.domain.patience import backoff
 from syncd.domain.states import DocumentState
 
 STALE_TRIES = 4
+PLANNING = timedelta(seconds=2)  # a new plan is ready by then, and has its own time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ def outcome_of(error: ServiceError, *, attempt: int, jitter: float, settle: time
     match error:
         case RefusedError():
             outcome = Outcome(state=DocumentState.HELD, hold=as_hold)
+        case MisjudgedAccountError():
+            outcome = Outcome(state=DocumentState.PLANNED, delay=PLANNING)
         case AccountBlockedError():
             outcome = Outcome(state=DocumentState.PLANNED, pause=as_hold)
         case StaleReferenceError():

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from syncd.dispatch.verify import differences
 from syncd.domain.document import IssuedDocument
-from syncd.domain.errors import ServiceError
+from syncd.domain.errors import ServiceError, UncertainError
 from syncd.domain.hold import Hold
 from syncd.domain.states import DocumentState
 from syncd.providers.port import InvoicingService, Search
@@ -25,6 +25,8 @@ from syncd.store.documents import Claimed
 SECOND_LOOK = "second_look"
 # In settle times. Proxies give a request up after minutes; beyond, only an audit can tell.
 SECOND_LOOK_AFTER = 10
+# The same fault after so many searches that found nothing is no accident.
+MOST_FAULTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,56 @@ class SecondLook:
     @classmethod
     def after(cls, claimed: Claimed, now: datetime, settle: timedelta) -> "SecondLook":
         return cls(at=now + SECOND_LOOK_AFTER * settle, claimed=claimed)
+
+
+class Faults:
+    """Answers of status 5xx that turned out to have had no effect, by document.
+
+    A service's own trouble passes. But an answer that tells one of the service's own codes, or that comes while other documents go through,
+    is about the document itself when it comes again and again: a person has to see it, or it would go round for ever.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[int, _Fault] = {}
+
+    def note(self, document_id: int, error: ServiceError) -> None:
+        """An attempt ended so; any other answer than the last one begins the count anew."""
+        status = error.answer.status
+        if not isinstance(error, UncertainError) or status is None or status < 500:
+            self._seen.pop(document_id, None)
+            return
+        last = self._seen.get(document_id)
+        if last is None or last.text != str(error):
+            self._seen[document_id] = _Fault(
+                text=str(error), own=any(code[:1].isdecimal() for code in error.answer.codes)
+            )
+        else:
+            last.times += 1
+
+    def issued(self, document_id: int) -> None:
+        """One document went through: what happens to the others meanwhile is their own."""
+        self._seen.pop(document_id, None)
+        for fault in self._seen.values():
+            fault.own = True
+
+    def hold(self, document_id: int) -> Hold | None:
+        """The evidence for a person, once it is enough."""
+        fault = self._seen.get(document_id)
+        if fault is None or not fault.own or fault.times < MOST_FAULTS:
+            return None
+        return Hold(
+            code="service_fault",
+            message=f"{fault.times} times in a row the service answered the same, and nothing had come into being: "
+            f"{fault.text}",
+            fix="look whether the service minds something in this document; correct it, then retry the order",
+        )
+
+
+@dataclass(slots=True)
+class _Fault:
+    text: str
+    own: bool  # the document's, not the service's
+    times: int = 1
 
 
 def search_for(claimed: Claimed, markers: frozenset[str], customer_id: str) -> Search:

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from itertools import zip_longest
 
 from asyncio_throttle.throttler import Throttler
 
@@ -73,10 +74,16 @@ class Budget(Throttler):
             self._task_logs.append(time.monotonic())
 
     def restore(self, ages: Iterable[float]) -> None:
-        """Count what the ledger knows and nothing else: seconds since each answer, 0 for those never answered."""
+        """Count what the ledger knows: seconds since each answer, 0 for those never answered.
+
+        Where the ledger's clock was set meanwhile, what this process itself remembers stands.
+        """
         now = time.monotonic()
+        told = sorted((now - max(0.0, age) for age in ages if age < self.period), reverse=True)
+        own = sorted(self._task_logs, reverse=True)
+        known = [max(pair) for pair in zip_longest(told, own, fillvalue=-math.inf)][: self._most]
         self._task_logs.clear()
-        self._task_logs.extend(now - max(0.0, age) for age in sorted(ages, reverse=True) if age < self.period)
+        self._task_logs.extend(reversed(known))
 
     @property
     def taken(self) -> int:

@@ -1,6 +1,8 @@
 """Is what the service answered what was planned? Pure."""
 
-from syncd.domain.document import Amounts, DocumentDraft, DocumentKind, IssuedDocument
+from syncd.domain.capabilities import Arithmetic
+from syncd.domain.document import Amounts, DocumentDraft, DocumentKind, IssuedDocument, PriceMode
+from syncd.mapping.amounts import unlike
 
 
 def differences(draft: DocumentDraft, issued: IssuedDocument) -> tuple[str, ...]:
@@ -29,9 +31,24 @@ def differences(draft: DocumentDraft, issued: IssuedDocument) -> tuple[str, ...]
     return tuple(found)
 
 
+def claims_of(draft: DocumentDraft) -> frozenset[str]:
+    """What must be proven of a service before it is trusted to add this document up as planned.
+
+    Its shape, and that the service follows none of the arithmetics under which just this document would come out
+    otherwise: a document of one line is the same under all of them, and proves nothing of one with twenty.
+    """
+    return frozenset({shape_of(draft), *map(refutation, unlike(draft))})
+
+
+def refutation(arithmetic: Arithmetic) -> str:
+    """The claim that a service does not add up in this way."""
+    return f"not {arithmetic}"
+
+
 def shape_of(draft: DocumentDraft) -> str:
     """A name for everything that can make a service add up a document in another way."""
     traits = {
+        "gross": draft.price_mode is PriceMode.GROSS,
         "discount": any(line.discount for line in draft.lines),
         "rates": len({line.vat_rate for line in draft.lines}) > 1,
         "exempt": any(line.exemption for line in draft.lines),

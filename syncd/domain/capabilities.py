@@ -1,19 +1,28 @@
 """What an invoicing service can do; planner and dispatcher read this and never ask which service it is."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from syncd.domain.document import DocumentKind
+from syncd.domain.document import DocumentKind, PriceMode
 from syncd.domain.money import ZERO
 
 
 class Arithmetic(StrEnum):
-    """How a service adds up a document whose lines hold net prices."""
+    """How a service adds up a document."""
 
     LINE = "line"  # net and tax of each line rounded, tax from the rounded net
     RATE = "rate"  # base and tax of each rate rounded independently from exact sums
     BASE = "base"  # tax from the rounded base of each rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """How one account was seen to work, where no reference can tell it; `price_modes` by `DocumentDraft.place`."""
+
+    arithmetic: Arithmetic | None = None
+    price_modes: Mapping[str, PriceMode] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

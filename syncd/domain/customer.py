@@ -18,7 +18,7 @@ class Customer:
     """`code` identifies the customer at the service and is empty for the anonymous one.
 
     `tax_id` is a Portuguese NIF of nine digits, a foreign number with its prefix, or the final consumer's number.
-    `country` is ISO 3166-1 alpha-2.
+    `country` is ISO 3166-1 alpha-2. `cut` says of each text that is too long for the service what it was in full.
     """
 
     kind: CustomerKind
@@ -30,3 +30,4 @@ class Customer:
     postcode: str = ""
     city: str = ""
     email: str = ""
+    cut: tuple[str, ...] = ()

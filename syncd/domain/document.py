@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from syncd.domain.customer import Customer
-from syncd.domain.money import ZERO
+from syncd.domain.money import ZERO, Exchange
 
 
 class DocumentKind(StrEnum):
@@ -49,6 +49,11 @@ class PriceMode(StrEnum):
 
     NET = "net"
     GROSS = "gross"  # VAT included
+
+
+def place_of(kind: DocumentKind, series: str) -> str:
+    """A name for the series of a kind of document, where that is the account's own for it ("") as well."""
+    return f"{kind} {series}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +142,18 @@ class DocumentDraft:
     due_at: datetime  # since when it should exist; the oldest goes first
     price_mode: PriceMode = PriceMode.NET
     covers: tuple[Covered, ...] = ()
+    exchange: Exchange | None = None  # where it was not paid in euro; a credit note has its original's
+    series: str = ""  # of the account's names for them; "": the account's own for this kind
+    why: str = ""  # in words: what made it this kind of document
 
     @property
     def kind(self) -> DocumentKind:
         return self.key.kind
+
+    @property
+    def place(self) -> str:
+        """The series that it stands in, as far as it is known here."""
+        return place_of(self.kind, self.series)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

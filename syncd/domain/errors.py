@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from syncd.domain.capabilities import Profile
 
 
 class SyncdError(Exception):
@@ -99,6 +103,18 @@ class StaleReferenceError(NoEffectError):
     ) -> None:
         super().__init__(message, code=code, answer=answer)
         self.kinds = kinds
+
+
+class MisjudgedAccountError(ServiceError):
+    """Nothing of effect happened, and the account works as `seen`, not as planned: note it and plan the order anew.
+
+    `otherwise` is what it means where planning anew changes nothing.
+    """
+
+    def __init__(self, *, seen: "Profile", otherwise: ServiceError) -> None:
+        super().__init__(str(otherwise), code=otherwise.code, fix=otherwise.fix, answer=otherwise.answer)
+        self.seen = seen
+        self.otherwise = otherwise
 
 
 class UncertainError(ServiceError):

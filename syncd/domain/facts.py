@@ -33,8 +33,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFacts:
-    """The newest state of an order with the refund details known so far, all raw."""
+    """The newest state of an order with the refund details known so far, all raw.
+
+    `events` are the ids of the stored events that they stood in.
+    """
 
     order: bytes
     refunds: tuple[bytes, ...] = ()
     deleted: bool = False
+    events: tuple[str, ...] = ()

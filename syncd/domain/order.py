@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from syncd.domain.money import ZERO, Money
+from syncd.domain.money import ZERO, Exchange, Money
 
 
 class LineKind(StrEnum):
@@ -163,10 +163,17 @@ class Order:
     payments: tuple[Payment, ...] = ()
     refunds: tuple[Refund, ...] = ()
     cancelled_at: datetime | None = None
+    paid_in: Money | None = None  # the total in the buyer's currency, where the shop took it in another than its own
+    exchange: Exchange | None = None  # how the amounts above became euro; no shop knows, the mapping does
     note: str = ""
     tags: tuple[str, ...] = ()
     discount_codes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()  # contradictions in the payload that the adapter saw: the order is held
+
+    @property
+    def sold_at(self) -> datetime:
+        """When tax became due: with the money, else with the order."""
+        return self.paid_at or self.created_at
 
     @property
     def refunded(self) -> Decimal:

@@ -1,8 +1,10 @@
-"""How long to wait before trying again."""
+"""How long to wait before trying again, and how often before saying so."""
 
 from datetime import timedelta
 
 LONGEST_EXPONENT = 9
+# One lost connection is the network's everyday; so many in a row are the service's.
+DOWN_AFTER = 3
 
 
 def backoff(attempt: int, jitter: float = 1.0) -> timedelta:

@@ -5,13 +5,16 @@ that many replicas poll a shop once. A cursor is stored only when everything bef
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from syncd.domain.clock import WallClock
 from syncd.domain.errors import ShopError
 from syncd.domain.patience import backoff
 from syncd.intake.receive import Door, OverloadedError, incoming
@@ -50,6 +53,8 @@ class Pollers:
         *,
         owner: str,
         arrived: asyncio.Event,
+        wall: WallClock | None = None,
+        look_seconds: float = 5.0,
     ) -> None:
         self._sources = sources
         self._database = database
@@ -57,6 +62,8 @@ class Pollers:
         self._metrics = metrics
         self._owner = owner
         self._arrived = arrived
+        self._wall = wall or WallClock(lambda: datetime.now(UTC), time.monotonic)
+        self._look_seconds = look_seconds
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -81,17 +88,33 @@ class Pollers:
         )
         scheduler.start()
         try:
-            await stop.wait()
+            await self._until(stop, scheduler)
         finally:
             # shutdown() cancels running coroutines, so they are awaited first.
             scheduler.pause()
             await asyncio.gather(*self._running, return_exceptions=True)
             scheduler.shutdown(wait=False)
 
+    async def _until(self, stop: asyncio.Event, scheduler: AsyncIOScheduler) -> None:
+        """The scheduler goes by the clock on the wall: where that was set, every job is due now."""
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._look_seconds)
+            if self._wall.leap():
+                for job in scheduler.get_jobs():
+                    job.modify(next_run_time=datetime.now(UTC))
+
     async def poll(self, source: Source) -> None:
         """One pass over a shop, if it is due and nobody else has it."""
         now = await self._now()
-        turn = await pollers.claim(self._database, f"poll:{source.name}", owner=self._owner, now=now, lease=LEASE)
+        turn = await pollers.claim(
+            self._database,
+            f"poll:{source.name}",
+            owner=self._owner,
+            now=now,
+            lease=LEASE,
+            interval=source.interval,
+        )
         if turn is None:
             return
         cursor, error, taken = turn.cursor, "", 0

@@ -5,22 +5,30 @@ transaction for each request would pay for every disk write alone.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import partial
+from itertools import islice
 
 import structlog
 
 from syncd.metrics import Metrics
 from syncd.shops.port import Delivery, Fact
 from syncd.store import events
-from syncd.store.engine import Database, StoreUnavailableError
+from syncd.store.engine import Database, Job, StoreUnavailableError
 from syncd.store.events import Incoming
 
 log = structlog.get_logger()
 
 MOST_IN_BATCH = 256
 MOST_WAITING = 4096
+# Then other writers have theirs.
+MOST_BATCHES_IN_A_TURN = 8
+
+_Waiting = tuple[Incoming, asyncio.Future[bool]]
 
 
 class Lane(IntEnum):
@@ -41,18 +49,20 @@ class Door:
         self._database = database
         self._metrics = metrics
         self._arrived = arrived
-        self._queue: asyncio.Queue[tuple[Incoming, asyncio.Future[bool]]] = asyncio.Queue(MOST_WAITING)
+        self._waiting: deque[_Waiting] = deque()  # a thread may take from it
+        self._alone: deque[list[_Waiting]] = deque()
+        self._gathered = asyncio.Event()
 
     async def put(self, incoming: Incoming) -> bool:
         """Wait until this event is durable; False if it was known already.
 
         Raises OverloadedError, or StoreUnavailableError while the database is away: nothing was kept then.
         """
+        if len(self._waiting) >= MOST_WAITING:
+            raise OverloadedError
         durable: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        try:
-            self._queue.put_nowait((incoming, durable))
-        except asyncio.QueueFull:
-            raise OverloadedError from None
+        self._waiting.append((incoming, durable))
+        self._gathered.set()
         new = await durable
         self._metrics.events.labels(incoming.shop, incoming.source, "new" if new else "known").inc()
         return new
@@ -65,31 +75,48 @@ class Door:
 
     async def run(self) -> None:
         """Commit what has gathered, for ever; cancel it only when nobody puts any more."""
-        while True:
-            batch = [await self._queue.get()]
-            while len(batch) < MOST_IN_BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            await self._write(batch)
+        async with asyncio.TaskGroup() as writers:
+            for _ in range(self._database.writers):
+                writers.create_task(self._write())
 
-    async def _write(self, batch: list[tuple[Incoming, asyncio.Future[bool]]]) -> None:
-        try:
-            new = await events.accept(self._database, [incoming for incoming, _ in batch])
-        except StoreUnavailableError as error:
-            log.warning("intake.store_unavailable", waiting=len(batch), error=str(error))
-            _fail(batch, error)
-        except Exception as error:  # one bad row must not fail its neighbours, so each is tried alone
-            if len(batch) > 1:
-                for item in batch:
-                    await self._write([item])
-                return
-            log.exception("intake.rejected", event_id=batch[0][0].event_id)
-            _fail(batch, error)
-        else:
+    async def _write(self) -> None:
+        while True:
+            await self._gathered.wait()
+            self._gathered.clear()
+            await self._database.transact_all(islice(self._jobs(), MOST_BATCHES_IN_A_TURN))
+            if self._waiting:
+                self._gathered.set()
+
+    def _jobs(self) -> Iterator[Job[frozenset[str]]]:
+        """Batches of what has gathered, until nothing has."""
+        while batch := self._take():
+            yield partial(events.store, batch=[incoming for incoming, _ in batch]), partial(self._settle, batch)
+
+    def _take(self) -> list[_Waiting]:
+        with suppress(IndexError):
+            return self._alone.popleft()
+        batch: list[_Waiting] = []
+        with suppress(IndexError):
+            while len(batch) < MOST_IN_BATCH:
+                batch.append(self._waiting.popleft())
+        return batch
+
+    def _settle(self, batch: list[_Waiting], result: frozenset[str] | Exception) -> None:
+        if isinstance(result, StoreUnavailableError):
+            log.warning("intake.store_unavailable", waiting=len(batch), error=str(result))
+            _fail(batch, result)
+        elif not isinstance(result, Exception):
             for incoming, durable in batch:
                 if not durable.done():  # the shop may have hung up; the event is kept all the same
-                    durable.set_result(incoming.event_id in new)
-            if new:
+                    durable.set_result(incoming.event_id in result)
+            if result:
                 self._arrived.set()
+        elif len(batch) > 1:  # one bad row must not fail its neighbours, so each is tried alone
+            self._alone.extend([item] for item in batch)
+            self._gathered.set()
+        else:
+            log.error("intake.rejected", event_id=batch[0][0].event_id, exc_info=result)
+            _fail(batch, result)
 
 
 def incoming(shop: str, account: str, fact: Fact, *, source: str, lane: Lane = Lane.LIVE) -> Incoming:
@@ -124,7 +151,7 @@ def problem(shop: str, account: str, delivery: Delivery, body: bytes) -> Incomin
     )
 
 
-def _fail(batch: list[tuple[Incoming, asyncio.Future[bool]]], error: Exception) -> None:
+def _fail(batch: list[_Waiting], error: Exception) -> None:
     for _, durable in batch:
         if not durable.done():
             durable.set_exception(error)

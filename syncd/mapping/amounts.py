@@ -89,6 +89,15 @@ def natural_prices(charges: Iterable[Charge], *, decimals: int, mode: PriceMode 
     return tuple(prices)
 
 
+def converted(price: Price, mode: PriceMode, *, decimals: int) -> Price:
+    """A price as a series of this mode takes it; rounded down, for a credit note's must not exceed the original's."""
+    if price.mode is mode:
+        return price
+    factor = ONE + price.rate / HUNDRED
+    value = price.unit_price / factor if mode is PriceMode.NET else price.unit_price * factor
+    return replace(price, unit_price=value.quantize(ONE.scaleb(-decimals), ROUND_DOWN), mode=mode)
+
+
 def simulate(prices: Sequence[Price], arithmetic: Arithmetic) -> tuple[tuple[Amounts, ...], Amounts]:
     """The amounts that a service with this arithmetic shows, before any manual rounding.
 
@@ -135,14 +144,24 @@ def nearest(prices: Sequence[Price], arithmetic: Arithmetic) -> Decimal:
     return simulate(prices, arithmetic)[1].gross
 
 
-def explain(draft: DocumentDraft, issued: IssuedDocument) -> Arithmetic | None:
-    """The one arithmetic under which the prices of `draft` come to what the service answered; None if none or several.
+def explain(draft: DocumentDraft, issued: IssuedDocument) -> frozenset[Arithmetic]:
+    """Every arithmetic under which the prices of `draft` come to what the service answered.
 
     Net, tax and gross of the document must be right, and those of each line where the answer tells them.
     """
     prices = sent_prices(draft)
-    fitting = [arithmetic for arithmetic in Arithmetic if _answers(prices, arithmetic, draft.rounding, issued)]
-    return fitting[0] if len(fitting) == 1 else None
+    return frozenset(way for way in Arithmetic if _answers(prices, way, draft.rounding, issued))
+
+
+def unlike(draft: DocumentDraft) -> frozenset[Arithmetic]:
+    """Every arithmetic under which the service would show other totals than the draft expects."""
+    prices, expected = sent_prices(draft), draft.expected
+    shown = {way: simulate(prices, way)[1] for way in Arithmetic}
+    return frozenset(
+        way
+        for way, totals in shown.items()
+        if (totals.net, totals.tax, totals.gross + draft.rounding) != (expected.net, expected.tax, expected.gross)
+    )
 
 
 def sent_prices(draft: DocumentDraft) -> tuple[Price, ...]:
@@ -155,7 +174,7 @@ def sent_prices(draft: DocumentDraft) -> tuple[Price, ...]:
 def _answers(prices: Sequence[Price], arithmetic: Arithmetic, rounding: Decimal, issued: IssuedDocument) -> bool:
     lines, totals = simulate(prices, arithmetic)
     told = issued.totals
-    if (told.net, told.tax) != (totals.net, totals.tax) or told.gross not in {totals.gross, totals.gross + rounding}:
+    if (told.net, told.tax) != (totals.net, totals.tax) or told.gross != totals.gross + rounding:
         return False
     if len(issued.lines) != len(lines):
         return not issued.lines

@@ -12,7 +12,8 @@ from syncd.mapping.amounts import HUNDRED, ONE, Charge, share
 from syncd.mapping.articles import matching, nature
 from syncd.mapping.policy import GiftCards, NonSupply, Policy
 from syncd.mapping.refusal import Undecidable
-from syncd.mapping.taxes import Place, Sale, charged_rates, check_tax, lawful_rate, show, tax_inside
+from syncd.mapping.supply import Sale
+from syncd.mapping.taxes import Place, charged_rates, check_tax, lawful_rate, show, tax_inside
 from syncd.mapping.texts import folded
 
 NOT_SUBJECT = "M99"
@@ -176,22 +177,31 @@ class _Reader:
         return self._as_charged(line, rates)
 
     def discount(self, line: OrderLine, positions: list[Position]) -> list[Position]:
-        """A negative fee lowers the positions of its own rate; without VAT it may be a means of payment: a person."""
-        rates = {rate for rate, _ in charged_rates(line, self._leading) if rate}
-        if not rates and self._leading.exempt:
-            rates = {ZERO}
-        targets = [at for at, position in enumerate(positions) if {position.charge.rate} == rates]
-        open_gross = sum((positions[at].charge.gross for at in targets), ZERO)
-        if len(rates) != 1 or open_gross + line.gross < 0:
-            raise Undecidable(
-                "negative_fee",
-                f"{line.name!r} of {line.gross} is no discount on lines of one VAT rate",
-                fix="if it is a gift card or deposit, invoice by hand; else give the fee the tax of the goods it lowers",
-            )
-        grosses = share(line.gross, [positions[at].charge.gross for at in targets])
-        nets = share(line.net, [positions[at].charge.gross for at in targets])
+        """A negative fee lowers the positions of its own rates; without VAT it may be a means of payment: a person."""
+        taxed = [(rate, abs(tax)) for rate, tax in charged_rates(line, self._leading) if rate and tax]
+        # Each tax tells the part of the fee that it was charged on, as far as a rounded tax can.
+        nets = [tax * HUNDRED / rate for rate, tax in taxed]
+        doubt = Decimal("0.02") + sum((HUNDRED / rate * Decimal("0.005") for rate, _ in taxed), ZERO)
+        if not taxed and self._leading.exempt:
+            taxed, nets = [(ZERO, ZERO)], [-line.net]
+        if not taxed or abs(sum(nets, ZERO) + line.net) > doubt:
+            raise self._no_discount(line)
+        grosses = [net + tax for net, (_, tax) in zip(nets, taxed, strict=True)]
+        parts = zip(taxed, share(line.gross, grosses), share(line.net, nets), strict=True)
+        for (rate, _), gross, net in parts:
+            positions = self._lowered(line, rate, (gross, net), positions)
+        return positions
+
+    def _lowered(
+        self, line: OrderLine, rate: Decimal, amount: tuple[Decimal, Decimal], positions: list[Position]
+    ) -> list[Position]:
+        """Positions of one rate less a (negative) gross and net amount, in proportion to what was paid for each."""
+        targets = [at for at, position in enumerate(positions) if position.charge.rate == rate]
+        paid = [positions[at].charge.gross for at in targets]
+        if sum(paid, ZERO) + amount[0] < 0:
+            raise self._no_discount(line)
         lowered = list(positions)
-        for at, gross, net in zip(targets, grosses, nets, strict=True):
+        for at, gross, net in zip(targets, share(amount[0], paid), share(amount[1], paid), strict=True):
             charge = positions[at].charge
             lowered[at] = replace(
                 positions[at],
@@ -202,6 +212,14 @@ class _Reader:
                 ),
             )
         return lowered
+
+    @staticmethod
+    def _no_discount(line: OrderLine) -> Undecidable:
+        return Undecidable(
+            "negative_fee",
+            f"{line.name!r} of {line.gross} is no discount on the lines of its VAT rates",
+            fix="if it is a gift card or deposit, invoice by hand; else give the fee the tax of the goods it lowers",
+        )
 
     def weights(self, positions: list[Position]) -> dict[tuple[Decimal, str | None], Decimal]:
         """The share of each rate in what was paid for the goods."""
@@ -239,6 +257,9 @@ class _Reader:
         )
 
     def _untaxed(self, line: OrderLine, place: Place) -> Position:
+        if line.kind is LineKind.GIFT_CARD and self._policy.gift_card_rate is not None and not place.exempt:
+            rate = lawful_rate(self._policy.gift_card_rate, line, place, self._policy, self._accepted)
+            return Position(line, Charge(line.quantity, line.gross, rate, None), f"voucher {place.code}")
         exemption, rule = place.exemption, "place"
         mapped = matching(line, self._policy.exemptions)
         code = self._policy.exemptions.get(mapped, "")

@@ -5,17 +5,32 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from syncd.domain.document import SALES, Covered, DocumentDraft, DocumentKind
+from syncd.domain.document import SALES, Amounts, Covered, DocumentDraft, DocumentKind, Reference
 from syncd.domain.hold import Hold
 from syncd.domain.money import ZERO
-from syncd.domain.order import Lifecycle, Order, Payment, PaymentState, Refund, RefundState
-from syncd.mapping.credit import OpenLine, credit_everything, credit_refund, open_gross, open_lines, receipt, split
-from syncd.mapping.edits import Edit, edit_of, next_part
+from syncd.domain.order import Lifecycle, Order, OrderLine, Payment, PaymentState, Refund, RefundState
+from syncd.domain.registers import Evidence
+from syncd.mapping.amounts import share
+from syncd.mapping.charges import left_out, left_out_of
+from syncd.mapping.credit import (
+    OpenLine,
+    credit_everything,
+    credit_refund,
+    of_line,
+    open_gross,
+    open_lines,
+    receipt,
+    split,
+    with_advances,
+)
+from syncd.mapping.currency import check_unchanged
+from syncd.mapping.deposits import DEPOSIT, NOTHING, Rate, outstanding, with_voucher
+from syncd.mapping.edits import Edit, edit_of, next_part, untold_notes
 from syncd.mapping.known import KnownDocument
-from syncd.mapping.payments import mechanism_of, payment_mechanism
+from syncd.mapping.payments import mechanism_of, payment_mechanism, spent_vouchers
 from syncd.mapping.policy import Policy
 from syncd.mapping.refusal import Undecidable
-from syncd.mapping.sale import SALE, sale_draft
+from syncd.mapping.sale import SALE, Portion, sale_draft
 
 CANCEL = "cancel"
 OFFSET = "CS"  # paid with what a credit note of the same edit gave back
@@ -28,11 +43,28 @@ class Books:
     order: Order
     policy: Policy
     accepted: frozenset[str]
+    evidence: Evidence
     committed: Mapping[str, DocumentDraft]
     sales: list[DocumentDraft]
     notes: list[DocumentDraft]
     made: list[DocumentDraft] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
+    rule: str = ""  # the merchant's rule that the policy follows, by its name
+
+    @property
+    def deposits(self) -> list[DocumentDraft]:
+        """Documents for money in advance; all other sales are for goods and services."""
+        return [sale for sale in self.sales if sale.key.part.startswith(DEPOSIT)]
+
+    def advanced(self) -> dict[Rate, Amounts]:
+        """What deposits have taken of each rate, less what of it was given back."""
+        taken: dict[Rate, Amounts] = {}
+        for line in (line for deposit in self.deposits for line in self.left(deposit) if line.gross):
+            rate = line.line.vat_rate, line.line.exemption
+            was = taken.get(rate, NOTHING)
+            net, gross = was.net + line.net, was.gross + line.gross
+            taken[rate] = Amounts(net=net, tax=gross - net, gross=gross)
+        return taken
 
     def left(self, sale: DocumentDraft) -> list[OpenLine]:
         """What is open of one of the sales."""
@@ -41,10 +73,12 @@ class Books:
     def unsettled(self, sale: DocumentDraft) -> Decimal:
         """What of a sale is neither credited nor, by a receipt, paid."""
         receipts = [made for made in (*self.committed.values(), *self.made) if made.kind is DocumentKind.RC]
-        taken = [document for document in (*self.notes, *receipts) if _whose(document) == sale.key.part]
-        return sale.totals.gross - sum((document.totals.gross for document in taken), ZERO)
+        told = [reference for document in (*self.notes, *receipts) for reference in document.references]
+        return sale.totals.gross - sum((each.amount for each in told if each.key.part == sale.key.part), ZERO)
 
     def add(self, document: DocumentDraft) -> None:
+        if self.rule and document.kind in SALES:
+            document = replace(document, why=f"{document.why}; {self.rule} of the shop")
         self.made.append(document)
         if document.kind is DocumentKind.NC:
             self.notes.append(document)
@@ -52,14 +86,38 @@ class Books:
             self.sales.append(document)
 
 
-def books_of(order: Order, known: Sequence[KnownDocument], policy: Policy, accepted: frozenset[str]) -> Books:
+def books_of(
+    order: Order, known: Sequence[KnownDocument], policy: Policy, accepted: frozenset[str], evidence: Evidence
+) -> Books:
     """The books as the ledger knows them: only what the service may have already."""
     committed = {document.key.part: document.draft for document in known if document.committed}
     drafts = list(committed.values())
     # The order's own document first, then those of later edits in their sequence.
     sales = sorted((d for d in drafts if d.kind in SALES), key=lambda d: (d.key.part != SALE, len(d.key.part), d.key))
     notes = [draft for draft in drafts if draft.kind is DocumentKind.NC]
-    return Books(order, policy, accepted, committed, sales, notes)
+    return Books(order, policy, accepted, evidence, committed, sales, notes)
+
+
+def deposit(books: Books) -> None:
+    """A document for the money that came in advance since the last one."""
+    order = books.order
+    amount = outstanding(order, sum((made.totals.gross for made in books.deposits), ZERO))
+    if amount <= 0:
+        return
+    paid = _by_time(order.payments)[-1:]
+    since = paid[0].paid_at or order.paid_at or order.updated_at
+    portion = Portion(part=next_part("deposit", books.committed), amount=amount, taken=books.advanced())
+    paid_in = replace(order, payments=paid, paid_at=since)
+    if draft := sale_draft(paid_in, books.policy, books.accepted, books.evidence, portion=portion):
+        books.add(draft)
+
+
+def rest(books: Books) -> tuple[Portion, tuple[Payment, ...]]:
+    """What of an order neither a deposit nor a voucher that was a sale itself has taken, and how that was paid."""
+    taken = [(made, open_gross(books.left(made))) for made in books.deposits]
+    references = tuple(Reference(key=made.key, amount=gross) for made, gross in taken if gross)
+    spent, others = spent_vouchers(books.order, books.policy)
+    return Portion(taken=with_voucher(books.advanced(), spent, books.policy), references=references), others
 
 
 def edited(books: Books) -> None:
@@ -67,7 +125,12 @@ def edited(books: Books) -> None:
     order = books.order
     if order.lifecycle is not Lifecycle.OPEN or "order_changed" in books.accepted:
         return
-    edit = edit_of(order, books.sales, books.notes, books.policy)
+    sales = [sale for sale in books.sales if sale not in books.deposits]
+    if order.exchange is not None:
+        check_unchanged(order, sales)
+        return
+    edit = edit_of(order, sales, books.notes, books.policy)
+    books.order = _naming(order, edit)
     if edit.gone or edit.come:
         check_doubts(order, books.accepted)
     credited = _credit_gone(books, edit) if edit.gone else ZERO
@@ -91,21 +154,38 @@ def refunded(books: Books) -> None:
         books.holds.append(undecided.hold)
 
 
-def settled(books: Books) -> None:
-    """Receipts for the money that came for an FT: one for all of it, or one for each of several payments.
+def doubted(books: Books) -> None:
+    """A hold where a credit note stands for a refund that the shop has taken back, and nothing else explains it."""
+    order, withdrawn = books.order, untold_notes(books.order, books.notes)
+    if not withdrawn or books.holds or order.lifecycle is not Lifecycle.OPEN or "refund_withdrawn" in books.accepted:
+        return
+    stands = sum((sale.totals.gross for sale in books.sales), ZERO)
+    stands -= sum((note.totals.gross for note in books.notes), ZERO)
+    if stands < order.total - left_out_of(order, books.policy) - order.refunded:
+        parts = ", ".join(note.key.part for note in withdrawn)
+        amount = sum((note.totals.gross for note in withdrawn), ZERO)
+        books.holds.append(
+            Hold(
+                code="refund_withdrawn",
+                message=f"a credit note over {amount} was issued for a refund ({parts}) that the shop has deleted since",
+                fix="invoice the amount again by hand if it was not given back, then release the order",
+            )
+        )
 
-    Together they never exceed what is open of their invoice.
+
+def settled(books: Books) -> None:
+    """Receipts for the money that came for invoices (FT): one for all of it, or one for each of several payments.
+
+    One receipt settles all the invoices that its money reaches; together they never exceed what is open of them.
     """
     order = books.order
     invoices = [sale for sale in books.sales if sale.kind is DocumentKind.FT]
     if invoices and (order.payment is PaymentState.PARTIAL or len(order.payments) > 1):
         _each_payment(books, invoices)
-    for sale in invoices:
-        part = "payment" + _suffix(sale)
-        amount = books.unsettled(sale)
-        if order.payment is PaymentState.PAID and amount > 0 and part not in books.committed:
-            mechanism = payment_mechanism(order, books.policy, books.accepted | {"unknown_payment"})
-            books.add(receipt(sale, amount, mechanism, order.paid_at or order.updated_at, part=part))
+    if invoices and order.payment is PaymentState.PAID:
+        mechanism = payment_mechanism(order, books.policy, books.accepted | {"unknown_payment"})
+        shares = [(sale, books.unsettled(sale)) for sale in invoices]
+        _receive(books, "payment", shares, mechanism, order.paid_at or order.updated_at)
 
 
 def _each_payment(books: Books, invoices: Sequence[DocumentDraft]) -> None:
@@ -116,15 +196,25 @@ def _each_payment(books: Books, invoices: Sequence[DocumentDraft]) -> None:
             continue
         rest = max(payment.amount.amount - absorbed, ZERO)
         absorbed = max(absorbed - payment.amount.amount, ZERO)
-        parts = {sale.key.part: f"payment-{payment.id or number}{_suffix(sale)}" for sale in invoices}
-        rest -= sum((books.committed[part].totals.gross for part in parts.values() if part in books.committed), ZERO)
+        name = f"payment-{payment.id or number}"
+        parts = {f"{name}{_suffix(sale)}" for sale in invoices} & books.committed.keys()
+        rest -= sum((books.committed[part].totals.gross for part in parts), ZERO)
+        shares = []
         for sale in invoices:
-            part, amount = parts[sale.key.part], min(rest, books.unsettled(sale))
-            if amount > 0 and part not in books.committed:
-                mechanism = mechanism_of(payment, books.policy, books.accepted | {"unknown_payment"})
-                when = payment.paid_at or books.order.paid_at or books.order.updated_at
-                books.add(receipt(sale, amount, mechanism, when, part=part))
-                rest -= amount
+            amount = max(min(rest, books.unsettled(sale)), ZERO)
+            shares.append((sale, amount))
+            rest -= amount
+        mechanism = mechanism_of(payment, books.policy, books.accepted | {"unknown_payment"})
+        _receive(books, name, shares, mechanism, payment.paid_at or books.order.paid_at or books.order.updated_at)
+
+
+def _receive(
+    books: Books, name: str, shares: Sequence[tuple[DocumentDraft, Decimal]], mechanism: str, when: datetime
+) -> None:
+    """One receipt over what a payment brings its invoices, named after the first; what has its receipt gets no other."""
+    owed = [(sale, amount) for sale, amount in shares if amount > 0 and f"{name}{_suffix(sale)}" not in books.committed]
+    if owed:
+        books.add(receipt(owed, mechanism, when, books.policy, part=f"{name}{_suffix(owed[0][0])}"))
 
 
 def check_doubts(order: Order, accepted: frozenset[str]) -> None:
@@ -137,38 +227,60 @@ def check_doubts(order: Order, accepted: frozenset[str]) -> None:
         )
 
 
+def _naming(order: Order, edit: Edit) -> Order:
+    """With the lines that fell away on the refund that gives them back without a name, so that their rates are credited."""
+    unnamed = [refund for refund in order.refunds if not refund.lines and refund.state is RefundState.DONE]
+    if not edit.repaid or len(unnamed) != 1:
+        return order
+    named = replace(unnamed[0], lines=edit.repaid, detailed=True)
+    return replace(order, refunds=tuple(named if refund is unnamed[0] else refund for refund in order.refunds))
+
+
 def _credit_gone(books: Books, edit: Edit) -> Decimal:
     order, prefix = books.order, next_part("edit", books.committed)
     amount = sum((line.gross for line in edit.gone), ZERO)
-    whole = Refund(id=prefix, created_at=order.updated_at, amount=amount, lines=edit.gone)
     sales = list(books.sales)
+    lefts = [books.left(sale) for sale in sales]
+    whole = with_advances(Refund(id=prefix, created_at=order.updated_at, amount=amount, lines=edit.gone), lefts)
     for line in edit.gone:
-        lines = [each for sale in sales for each in books.left(sale) if each.line.line_id == line.line_id]
-        if line.gross > open_gross(lines):
+        if line.gross > sum((open_gross(of_line(left, line.line_id)) for left in lefts), ZERO) and not books.deposits:
             raise Undecidable(
                 "order_changed",
                 f"line {line.line_id} shrank by {line.gross}, of which credit notes have taken a part already",
                 fix="correct the document at the service by hand, then release the order",
             )
-    for sale, share in zip(sales, split(whole, [books.left(sale) for sale in sales]), strict=True):
-        if not share.amount:
+    shares = split(whole, lefts)
+    # Each note says its part of what the edit took back, so that half of them out is half of it covered.
+    covered = zip(*(share(line.gross, [mine.amount for mine in shares]) for line in edit.gone), strict=True)
+    for sale, left, mine, grosses in zip(sales, lefts, shares, covered, strict=True):
+        if not mine.amount:
             continue
-        left = books.left(sale)
         reason = f"Alteração da encomenda {order.number}"
-        note = credit_refund(share, sale, left, books.policy, part=prefix + _suffix(sale), reason=reason)
-        covers = tuple(Covered(line.line_id, -line.gross, -line.quantity) for line in share.lines)
+        note = credit_refund(mine, sale, left, books.policy, part=prefix + _suffix(sale), reason=reason)
+        covers = tuple(
+            Covered(line.line_id, -gross, -line.quantity * gross / line.gross)
+            for line, gross in zip(edit.gone, grosses, strict=True)
+            if gross
+        )
         books.add(replace(note, covers=covers))
     return amount
 
 
 def _add_come(books: Books, edit: Edit, credited: Decimal) -> None:
     order, first = books.order, books.sales[0]
-    total = sum((line.gross for line in edit.come), ZERO)
+    paid = [payment.paid_at for payment in _by_time(order.payments)[-1:]]
+    later = [moment for moment in paid if moment is not None and moment > first.due_at]
+    add_lines(books, edit.come, since=later[0] if later else order.updated_at, credited=credited)
+
+
+def add_lines(books: Books, lines: tuple[OrderLine, ...], *, since: datetime, credited: Decimal = ZERO) -> None:
+    """A document of their own for lines of the order that no other can show."""
+    order = books.order
+    total = sum((line.gross for line in lines), ZERO)
     paid = _by_time(order.payments)[-1:]
-    later = [payment.paid_at for payment in paid if payment.paid_at is not None and payment.paid_at > first.due_at]
-    since = later[0] if later else order.updated_at
-    came = replace(order, lines=edit.come, total=total, payments=paid, paid_at=since, refunds=())
-    draft = sale_draft(came, books.policy, books.accepted, part=next_part("extra", books.committed))
+    came = replace(order, lines=lines, total=total, payments=paid, paid_at=since, refunds=())
+    portion = Portion(part=next_part("extra", books.committed))
+    draft = sale_draft(came, books.policy, books.accepted, books.evidence, portion=portion)
     if draft is None:
         return
     if draft.payment and credited and 2 * credited >= total:
@@ -177,19 +289,48 @@ def _add_come(books: Books, edit: Edit, credited: Decimal) -> None:
 
 
 def _uncredited(books: Books) -> Iterator[Refund]:
-    """Refunds whose money has moved, oldest first, without what is credited or never stood on a document."""
+    """Refunds whose money has moved, oldest first, less what is credited already or never stood on a document."""
     on_documents = {line.line_id for sale in books.sales for line in sale.lines}
+    if books.deposits:  # they stand for every line that a document may show
+        on_documents |= {line.id for line in books.order.lines if not left_out(line, books.policy)}
+    due: list[Refund] = []
     for refund in sorted(books.order.refunds, key=lambda refund: (refund.created_at, refund.id)):
         if refund.state is not RefundState.DONE:
             continue
         parts = [f"refund-{refund.id}{_suffix(sale)}" for sale in books.sales]
         out = [books.committed[part] for part in parts if part in books.committed]
-        if len(out) == len(parts):
-            continue
         outside = sum((line.gross for line in refund.lines if line.line_id not in on_documents), ZERO)
         amount = refund.amount - outside - sum((note.totals.gross for note in out), ZERO)
-        if amount > 0:
-            yield replace(refund, amount=amount)
+        if amount > 0 and len(out) < len(parts):
+            due.append(replace(refund, amount=amount))
+    yield from _beyond_edits(books, due)
+
+
+def _beyond_edits(books: Books, due: Sequence[Refund]) -> list[Refund]:
+    """Without the refunds that pay out what credit notes of edits gave back already: those that come to just that."""
+    edits, owed = _owed(books)
+    fitting = [refund for refund in due if all(line.line_id in edits for line in refund.lines)]
+    if not owed or not fitting or "refund_unclear" in books.accepted:
+        return list(due)
+    paid = [[refund] for refund in fitting] + [fitting[:count] for count in range(2, len(fitting) + 1)]
+    for some in paid:
+        if sum((refund.amount for refund in some), ZERO) == owed:
+            return [refund for refund in due if refund not in some]
+    amount = sum((refund.amount for refund in fitting), ZERO)
+    raise Undecidable(
+        "refund_unclear",
+        f"{amount} was given back, and the buyer was owed {owed} for what fell away from the order: part of that, or more?",
+        fix="give back what is owed in the shop, or release the order to credit the refund as well",
+    )
+
+
+def _owed(books: Books) -> tuple[frozenset[str], Decimal]:
+    """The lines that edits credited, and what the buyer still gets back for them: not what an exchange was paid with."""
+    edits = [note for note in books.notes if note.key.part.startswith("edit-")]
+    exchanged = [sale.totals.gross for sale in books.sales if sale.payment == OFFSET]
+    credited = sum((note.totals.gross for note in edits), ZERO)
+    lines = frozenset(part.line_id for note in edits for part in note.covers)
+    return lines, max(credited - sum(exchanged, ZERO), ZERO)
 
 
 def _credit_refund(books: Books, refund: Refund) -> None:
@@ -206,10 +347,10 @@ def _credit_refund(books: Books, refund: Refund) -> None:
             "or release the order to spread the sum over the lines",
         )
     reason = refund.reason or f"Devolução da encomenda {books.order.number}"
-    for sale, left, share in zip(sales, lefts, split(refund, lefts), strict=True):
-        if share.amount:
+    for sale, left, mine in zip(sales, lefts, split(with_advances(refund, lefts), lefts), strict=True):
+        if mine.amount:
             part = f"refund-{refund.id}{_suffix(sale)}"
-            books.add(credit_refund(share, sale, left, books.policy, part=part, reason=reason))
+            books.add(credit_refund(mine, sale, left, books.policy, part=part, reason=reason))
 
 
 def _cancelled(order: Order) -> bool:

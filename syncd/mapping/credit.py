@@ -13,7 +13,9 @@ from decimal import ROUND_DOWN, Decimal
 from syncd.domain.document import Amounts, DocumentDraft, DocumentKind, DraftLine, PriceMode, Reference
 from syncd.domain.money import ZERO
 from syncd.domain.order import Refund, RefundLine
-from syncd.mapping.amounts import HUNDRED, Charge, Form, Price, fiscal_amounts, fit, nearest, share, simulate
+from syncd.mapping.amounts import HUNDRED, Charge, Form, Price, converted, fiscal_amounts, fit, nearest, share, simulate
+from syncd.mapping.currency import noted
+from syncd.mapping.deposits import line_id
 from syncd.mapping.policy import Policy
 from syncd.mapping.refusal import Undecidable
 from syncd.mapping.sale import tax_totals, totals_of
@@ -76,6 +78,24 @@ def credit_refund(
         return credit_everything(sale, left, policy, part=part, reason=reason, due_at=refund.created_at)
     taken = _taken(refund, left)
     return _credit_note(sale, left, taken, policy, part=part, reason=reason, due_at=refund.created_at, refund=refund)
+
+
+def of_line(left: Iterable[OpenLine], line_id: str) -> list[OpenLine]:
+    return [line for line in left if line.line.line_id == line_id]
+
+
+def with_advances(refund: Refund, lefts: Sequence[Sequence[OpenLine]]) -> Refund:
+    """A refund that also names the deposits' lines of the rates whose own lines cannot bear all that it names."""
+    everything = [line for left in lefts for line in left]
+    named = list(refund.lines)
+    for given in refund.lines:
+        own = of_line(everything, given.line_id)
+        missing = given.gross - open_gross(own)
+        if own and missing > 0:
+            advance = line_id((own[0].line.vat_rate, own[0].line.exemption))
+            gross = min(missing, open_gross(of_line(everything, advance)))
+            named += [RefundLine(line_id=advance, quantity=Decimal(0), net=gross, gross=gross)] if gross > 0 else []
+    return replace(refund, lines=tuple(named))
 
 
 def split(refund: Refund, lefts: Sequence[Sequence[OpenLine]]) -> list[Refund]:
@@ -158,7 +178,7 @@ def _credit_note(
     chosen = [line for line in left if taken.get(line.position)]
     returned = {line.line_id: line for line in refund.lines} if refund else {}
     prices = tuple(
-        _price(line, taken[line.position], returned.get(line.line.line_id), sale.price_mode) for line in chosen
+        _price(line, taken[line.position], returned.get(line.line.line_id), sale.price_mode, policy) for line in chosen
     )
     gross = sum(taken.values(), ZERO)
     form = _fitted(prices, [line.quantity for line in chosen], gross, policy)
@@ -185,6 +205,8 @@ def _credit_note(
     return replace(
         sale,
         key=replace(sale.key, kind=DocumentKind.NC, part=part),
+        series=policy.series.get(DocumentKind.NC, ""),
+        why="",
         lines=lines,
         taxes=tax_totals(lines),
         totals=totals_of(lines),
@@ -193,8 +215,9 @@ def _credit_note(
         rounding=form.rounding,
         payment="TB" if sale.payment == "MB" else sale.payment,  # a Multibanco reference only takes money in
         references=(Reference(key=sale.key, amount=gross, reason=shorten(reason, limits.notes)),),
-        notes=shorten(reason, limits.notes),
+        notes=noted(reason, sale.exchange, limits.notes, gross=gross),
         due_at=due_at,
+        price_mode=policy.price_mode_of(DocumentKind.NC),
         covers=(),
     )
 
@@ -219,7 +242,7 @@ def _fitted(prices: tuple[Price, ...], open_: Sequence[Decimal], gross: Decimal,
     return None
 
 
-def _price(line: OpenLine, gross: Decimal, returned: RefundLine | None, mode: PriceMode) -> Price:
+def _price(line: OpenLine, gross: Decimal, returned: RefundLine | None, sold_in: PriceMode, policy: Policy) -> Price:
     original = line.line
     if gross == line.gross:
         quantity = line.quantity
@@ -230,7 +253,8 @@ def _price(line: OpenLine, gross: Decimal, returned: RefundLine | None, mode: Pr
             quantity = pieces
         else:
             quantity = min((gross / worth).quantize(QUANTITY_STEP, ROUND_DOWN), line.quantity)
-    return Price(quantity, original.unit_price, original.discount, original.vat_rate, mode)
+    price = Price(quantity, original.unit_price, original.discount, original.vat_rate, sold_in)
+    return converted(price, policy.price_mode_of(DocumentKind.NC), decimals=policy.capabilities.limits.price_decimals)
 
 
 def _fiscal(chosen: Sequence[OpenLine], left: Sequence[OpenLine], taken: dict[int, Decimal]) -> list[Amounts]:
@@ -243,17 +267,26 @@ def _fiscal(chosen: Sequence[OpenLine], left: Sequence[OpenLine], taken: dict[in
         if all(line.gross == taken.get(line.position, ZERO) for line in of_rate):
             base = sum((line.net for line in of_rate), ZERO)
             at = [index for index, line in enumerate(chosen) if line.line.vat_rate == rate]
-            for index, net in zip(at, share(base, [amounts[index].gross for index in at]), strict=True):
+            nets = [chosen[index].net for index in at]
+            if sum(nets, ZERO) != base:  # an earlier note left a cent on a line that is closed
+                nets = share(base, [amounts[index].gross for index in at])
+            for index, net in zip(at, nets, strict=True):
                 amounts[index] = Amounts(net=net, tax=amounts[index].gross - net, gross=amounts[index].gross)
     return amounts
 
 
-def receipt(sale: DocumentDraft, amount: Decimal, payment: str, due_at: datetime, *, part: str) -> DocumentDraft:
-    """A receipt for money that came for an FT."""
+def receipt(
+    shares: Sequence[tuple[DocumentDraft, Decimal]], payment: str, due_at: datetime, policy: Policy, *, part: str
+) -> DocumentDraft:
+    """A receipt for money that came for one or several FT of a customer."""
+    first = shares[0][0]
+    amount = sum((each for _, each in shares), ZERO)
     amounts = Amounts(net=amount, tax=ZERO, gross=amount)
     return replace(
-        sale,
-        key=replace(sale.key, kind=DocumentKind.RC, part=part),
+        first,
+        key=replace(first.key, kind=DocumentKind.RC, part=part),
+        series=policy.series.get(DocumentKind.RC, ""),
+        why="",
         lines=(),
         taxes=(),
         totals=amounts,
@@ -261,7 +294,7 @@ def receipt(sale: DocumentDraft, amount: Decimal, payment: str, due_at: datetime
         expected=amounts,
         rounding=ZERO,
         payment=payment,
-        references=(Reference(key=sale.key, amount=amount),),
+        references=tuple(Reference(key=sale.key, amount=each) for sale, each in shares),
         due_at=due_at,
         covers=(),
     )

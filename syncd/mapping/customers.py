@@ -53,16 +53,28 @@ def customer_of(order: Order, policy: Policy, gross: Decimal, accepted: frozense
             fix="complete the billing address in the shop",
         )
     kind = CustomerKind.COMPANY if number and _is_company(number, company) else CustomerKind.CONSUMER
+    texts = {
+        "name": (name, limits.name),
+        "street": (clean(billing.street), limits.street),
+        "postcode": (_postcode(billing.postcode, country), limits.postcode),
+        "city": (clean(billing.city), limits.city),
+    }
+    fitting = {field: shorten(text, limit) for field, (text, limit) in texts.items()}
     return Customer(
         kind=kind,
         code=_code(number, country, name, buyer.email, billing),
-        name=shorten(name, limits.name) or FINAL_CONSUMER_NAME,
+        name=fitting["name"] or FINAL_CONSUMER_NAME,
         tax_id=number or FINAL_CONSUMER_NIF,
         country=country,
-        street=shorten(billing.street, limits.street),
-        postcode=_postcode(billing.postcode, country)[: limits.postcode],
-        city=shorten(billing.city, limits.city),
+        street=fitting["street"],
+        postcode=fitting["postcode"],
+        city=fitting["city"],
         email=clean(buyer.email),
+        cut=tuple(
+            f"{field} cut at {limit} characters, in full: {text}"
+            for field, (text, limit) in texts.items()
+            if len(text) > limit
+        ),
     )
 
 
@@ -73,6 +85,11 @@ def taxable_person(order: Order, policy: Policy, accepted: frozenset[str]) -> bo
     taxed = any(tax.amount for line in order.lines for tax in line.taxes)
     number = _number(buyer.tax_id, country, policy, accepted, taxed=taxed)
     return bool(number) and _is_company(number, clean(buyer.billing.company))
+
+
+def vat_number(raw: str, country: str) -> str:
+    """A tax number in its printed form (foreign ones with their prefix), "" if its shape or check digit is wrong."""
+    return _valid_number(_compact(raw), country)
 
 
 def valid_nif(number: str) -> bool:

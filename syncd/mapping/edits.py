@@ -1,8 +1,8 @@
 """What changed in an order after its document went out: what fell away is credited, what came gets a document.
 
 The documents say how much of each line they take care of; the difference to the order's lines now is the edit. A refund
-that names what fell away leads, and its credit note is enough. What is neither a plain removal nor a plain addition
-(a higher price for the same thing, a discount that changed) waits for a person.
+that names what fell away leads, and its credit note is enough. A line at a new price is both: credited as it was, and
+invoiced as it is. What cannot be told line by line (a discount that changed) waits for a person.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from syncd.domain.document import DocumentDraft
 from syncd.domain.money import ZERO, cents
-from syncd.domain.order import LineKind, Order, OrderLine, RefundLine, RefundState
+from syncd.domain.order import LineKind, Order, OrderLine, PaymentState, Refund, RefundLine, RefundState
 from syncd.mapping.articles import description
 from syncd.mapping.charges import left_out, left_out_of
 from syncd.mapping.policy import Policy
@@ -22,10 +22,14 @@ NOTHING = (ZERO, Decimal(0))
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Lines that fell away or shrank, by how much; lines that came or grew, cut down to what is new of them."""
+    """Lines that fell away or shrank, by how much; lines that came or grew, cut down to what is new of them.
+
+    `repaid` fell away as well, and a refund that names no lines gives just that back.
+    """
 
     gone: tuple[RefundLine, ...] = ()
     come: tuple[OrderLine, ...] = ()
+    repaid: tuple[RefundLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +48,30 @@ def edit_of(order: Order, sales: Sequence[DocumentDraft], notes: Iterable[Docume
     first = [part.line_id for part in sales[0].covers]
     if not first or not _distinct(first) or not _distinct([line.id for line in order.lines]):
         return _unchanged(order, sales[0], policy)
+    notes = tuple(notes)
     gone: list[RefundLine] = []
     come: list[OrderLine] = []
     for change in _changes(order, sales, notes, policy):
         line, gross, quantity = change.line, change.gross, change.quantity
         if change.had < 0 or (line is not None and line.gross < 0):
             raise _undecided(order, sales, "a discount that stands as a line of its own has changed")
-        if gross < 0:
-            if quantity > 0:
-                raise _undecided(order, sales, f"line {change.line_id} has more pieces for less money")
+        if line is not None and change.had and (_repriced(line, gross, quantity) or _retaxed(line, sales)):
+            if order.payment is PaymentState.PAID or policy.unpaid_document:
+                gone.append(RefundLine(line_id=line.id, quantity=line.quantity - quantity, net=ZERO, gross=change.had))
+                come.append(line)
+        elif gross < 0:
             gone.append(RefundLine(line_id=change.line_id, quantity=-quantity, net=ZERO, gross=-gross))
         elif line is not None:
-            come.append(_portion(line, gross, quantity, order, sales) if change.had else line)
+            come.append(_portion(line, gross, quantity) if change.had else line)
     gone, come = _without_renamed(gone, come, sales, policy)
-    return Edit(_unexplained(order, sales, gone), tuple(come))
+    left = _unnamed(order, sales, gone, exchanged := sum((line.gross for line in come), ZERO))
+    unnamed = _given_back(order, notes, exchanged)
+    gross = sum((line.gross for line in left), ZERO)
+    if not left or unnamed <= 0 or unnamed == gross - exchanged != gross:
+        return Edit(left, tuple(come))
+    if unnamed == gross:
+        return Edit((), tuple(come), left)
+    raise _undecided(order, sales, "lines fell away, and a refund that names no lines gives back another amount")
 
 
 def _distinct(names: list[str]) -> bool:
@@ -116,12 +130,21 @@ def _unchanged(order: Order, sale: DocumentDraft, policy: Policy) -> Edit:
     return Edit()
 
 
-def _portion(
-    line: OrderLine, gross: Decimal, quantity: Decimal, order: Order, sales: Sequence[DocumentDraft]
-) -> OrderLine:
+def _repriced(line: OrderLine, gross: Decimal, quantity: Decimal) -> bool:
+    """Whether pieces became dearer, or more of them cost less: the line is credited and invoiced anew at its new price."""
+    if gross < 0:
+        return quantity > 0
+    return quantity < 0 or (not quantity and line.kind not in {LineKind.SHIPPING, LineKind.FEE, LineKind.TIP})
+
+
+def _retaxed(line: OrderLine, sales: Sequence[DocumentDraft]) -> bool:
+    """Whether an article lost its VAT since its document, or came to bear some: its difference is no price reduction."""
+    billed = {drawn.vat_rate > 0 for sale in sales for drawn in sale.lines if drawn.line_id == line.id}
+    return line.kind is LineKind.ARTICLE and bool(line.gross) and billed == {line.gross == line.net}
+
+
+def _portion(line: OrderLine, gross: Decimal, quantity: Decimal) -> OrderLine:
     """What is new of a line that grew: the further pieces, or a higher charge for shipping and the like."""
-    if quantity < 0 or (not quantity and line.kind not in {LineKind.SHIPPING, LineKind.FEE, LineKind.TIP}):
-        raise _undecided(order, sales, f"{line.name!r} costs more than on its document")
     part = gross / line.gross
     taxes = tuple(replace(tax, amount=cents(tax.amount * part)) for tax in line.taxes)
     tax = sum((tax.amount for tax in taxes), ZERO) if taxes else cents((line.gross - line.net) * part)
@@ -136,24 +159,49 @@ def _portion(
     )
 
 
-def _unexplained(order: Order, sales: Sequence[DocumentDraft], gone: list[RefundLine]) -> tuple[RefundLine, ...]:
-    """Without what refunds give back anyway: by naming the line, or by an amount that is just what fell away."""
-    if not gone:
-        return ()
-    refunds = [refund for refund in order.refunds if refund.state is not RefundState.FAILED]
+def _unnamed(
+    order: Order, sales: Sequence[DocumentDraft], gone: list[RefundLine], exchanged: Decimal
+) -> tuple[RefundLine, ...]:
+    """Without the lines that refunds give back by their names."""
     named: dict[str, Decimal] = {}
-    for refund in refunds:
-        for line in refund.lines:
-            named[line.line_id] = named.get(line.line_id, ZERO) + line.gross
-    left = [line for line in gone if named.get(line.line_id) != line.gross]
+    for refund in order.refunds:
+        if _counts(refund) and not _paid_in_goods(refund, exchanged):
+            for line in refund.lines:
+                named[line.line_id] = named.get(line.line_id, ZERO) + line.gross
+    left = tuple(line for line in gone if named.get(line.line_id) != line.gross)
     if any(line.line_id in named for line in left):
         raise _undecided(order, sales, "a line shrank by another amount than its refunds give back")
-    unnamed = sum((refund.amount for refund in refunds), ZERO) - sum(named.values(), ZERO)
-    if unnamed <= 0 or not left:
-        return tuple(left)
-    if unnamed == sum((line.gross for line in left), ZERO):
-        return ()
-    raise _undecided(order, sales, "lines fell away, and a refund that names no lines gives back another amount")
+    return left
+
+
+def _given_back(order: Order, notes: Iterable[DocumentDraft], exchanged: Decimal) -> Decimal:
+    """Money that was given back for no line in particular.
+
+    A credit note whose refund the shop no longer tells of counts as well: the lines may tell the same by now.
+    """
+    counting = [refund for refund in order.refunds if _counts(refund)]
+    named = [line.gross for refund in counting if not _paid_in_goods(refund, exchanged) for line in refund.lines]
+    untold = [note.totals.gross for note in untold_notes(order, notes)]
+    return sum((refund.amount for refund in counting), ZERO) - sum(named, ZERO) + sum(untold, ZERO)
+
+
+def untold_notes(order: Order, notes: Iterable[DocumentDraft]) -> list[DocumentDraft]:
+    """Credit notes for refunds that the shop does not tell of any more."""
+    told = tuple(f"refund-{refund.id}-" for refund in order.refunds)
+    return [
+        note
+        for note in notes
+        if note.key.part.startswith("refund-") and not f"{note.key.part}-".startswith(told or ("\0",))
+    ]
+
+
+def _counts(refund: Refund) -> bool:
+    return refund.state is not RefundState.FAILED
+
+
+def _paid_in_goods(refund: Refund, exchanged: Decimal) -> bool:
+    """Whether a refund gives less money back than its lines are worth, because other goods came for the rest."""
+    return 0 < exchanged == sum((line.gross for line in refund.lines), ZERO) - refund.amount
 
 
 def _undecided(order: Order, sales: Sequence[DocumentDraft], what: str) -> Undecidable:

@@ -1,9 +1,11 @@
 """How it was paid, in SAF-T's words."""
 
+from decimal import Decimal
 from functools import lru_cache
 
+from syncd.domain.money import ZERO
 from syncd.domain.order import Order, Payment
-from syncd.mapping.policy import Policy
+from syncd.mapping.policy import GiftCards, Policy
 from syncd.mapping.refusal import Undecidable
 from syncd.mapping.tables import payment_patterns
 from syncd.mapping.texts import clean, fold
@@ -31,6 +33,29 @@ def mechanism_of(payment: Payment, policy: Policy, accepted: frozenset[str]) -> 
         f"no SAF-T mechanism is known for the payment method {gateway!r}",
         fix="map it under payments in the shop's settings, or release the order to issue it as OU",
     )
+
+
+def spent_vouchers(order: Order, policy: Policy) -> tuple[Decimal, tuple[Payment, ...]]:
+    """What was paid with single-purpose vouchers, whose sale was the sale, and the other payments."""
+    if policy.gift_cards is not GiftCards.SINGLE_PURPOSE:
+        return ZERO, order.payments
+    spent = [payment for payment in order.payments if _is_voucher(payment, policy)]
+    others = tuple(payment for payment in order.payments if payment not in spent)
+    return sum((payment.amount.amount for payment in spent), ZERO), others
+
+
+def _is_voucher(payment: Payment, policy: Policy) -> bool:
+    """Store credit is a means of payment as money is: its return was credited."""
+    code = policy.payments.get(payment.gateway) or _by_pattern(_normal(payment.gateway))
+    return code == "CO" and "credit" not in _normal(payment.gateway)
+
+
+def unknown_gateway(order: Order, policy: Policy) -> str:
+    """The name of the order's means of payment where neither the merchant's map nor the table knows it, else ''."""
+    if not order.payments:
+        return ""
+    gateway = _largest(order.payments).gateway
+    return "" if gateway in policy.payments or _by_pattern(_normal(gateway)) else gateway
 
 
 def _largest(payments: tuple[Payment, ...]) -> Payment:

@@ -10,14 +10,28 @@ from decimal import Decimal
 
 from syncd.domain.document import DocumentDraft
 from syncd.domain.hold import Hold
+from syncd.domain.money import EURO, ZERO
 from syncd.domain.order import Lifecycle, Order, PaymentState
+from syncd.domain.registers import NO_EVIDENCE, Evidence, Need
 from syncd.domain.states import DocumentState
-from syncd.mapping.corrections import Books, books_of, check_doubts, edited, refunded, settled
+from syncd.mapping.corrections import (
+    Books,
+    add_lines,
+    books_of,
+    check_doubts,
+    deposit,
+    doubted,
+    edited,
+    refunded,
+    rest,
+    settled,
+)
+from syncd.mapping.currency import at_the_rate_of, exchanged
 from syncd.mapping.known import KnownDocument
-from syncd.mapping.policy import Policy, RuleAction, ZeroTotal
+from syncd.mapping.policy import Deposits, Policy, Rule, RuleAction, ZeroTotal
 from syncd.mapping.refusal import Undecidable
-from syncd.mapping.rules import describe, rule_for
-from syncd.mapping.sale import fiscal_day, sale_draft
+from syncd.mapping.rules import rule_for, under
+from syncd.mapping.sale import fiscal_day, sale_draft, taxed_elsewhere
 
 NO_SALE = {
     Lifecycle.DRAFT: "a draft or test order is no sale",
@@ -31,64 +45,85 @@ GIFT_LIMIT = Decimal(50)  # net a piece: gifts above it are taxed on their cost
 class Plan:
     """`documents` should exist and have certainly not been sent yet; `holds` say what a person must decide.
 
-    `reason` says in words why there is nothing to do, where there is nothing.
+    `needs` are questions to public registers: with their answers as evidence, planning again goes further, and the
+    hold beside them is for where nobody can be asked. `reason` says in words why there is nothing to do, where there
+    is nothing.
     """
 
     documents: tuple[DocumentDraft, ...] = ()
     holds: tuple[Hold, ...] = ()
+    needs: tuple[Need, ...] = ()
     reason: str = ""
 
 
-def plan(order: Order, known: Sequence[KnownDocument], policy: Policy, accepted: frozenset[str] = frozenset()) -> Plan:
+def plan(
+    order: Order,
+    known: Sequence[KnownDocument],
+    policy: Policy,
+    accepted: frozenset[str] = frozenset(),
+    evidence: Evidence = NO_EVIDENCE,
+) -> Plan:
     """The documents due for an order. Pure: no clock, no I/O; the same input gives the same plan.
 
-    `accepted` are the codes of holds that a person has released.
+    `accepted` are the codes of holds that a person has released, `evidence` is what public registers have said.
     """
     known = [document for document in known if document.state is not DocumentState.WITHDRAWN]
-    books = books_of(order, known, policy, accepted)
+    reason = ""
     try:
-        if books.sales:
+        if order.currency != EURO or order.paid_in is not None:
+            out = [document.draft for document in known if document.committed]
+            order = _in_euro(order, out, evidence, accepted) if out or not _nothing_due(order, policy) else order
+        rule, name = rule_for(order, policy) or (Rule(), "")
+        books = books_of(order, known, under(rule, policy), accepted, evidence)
+        books.rule = name
+        if len(books.sales) > len(books.deposits):
             edited(books)
-        elif reason := _first_sale(books):
-            return Plan(reason=reason)
+        else:
+            reason = _first_sale(books, rule.action)
     except Undecidable as undecided:
-        return Plan(holds=(undecided.hold,))
+        return Plan(holds=(undecided.hold,), needs=(undecided.need,) if undecided.need else ())
     refunded(books)
     settled(books)
+    doubted(books)
     return Plan(
         documents=tuple(books.made),
         holds=tuple(books.holds),
-        reason="" if books.made or books.holds else _at_rest(order, books),
+        reason="" if books.made or books.holds else reason or _at_rest(books),
     )
 
 
-def _first_sale(books: Books) -> str:
-    """Draw up the order's own document; the reason where none is due."""
-    order, policy = books.order, books.policy
-    if reason := _nothing_due(order, policy):
+def _in_euro(order: Order, out: Sequence[DocumentDraft], evidence: Evidence, accepted: frozenset[str]) -> Order:
+    """An order that was not paid in euro, at the rate of its documents if it has any."""
+    if out:
+        return at_the_rate_of(order, out)
+    check_doubts(order, accepted)  # what contradicts itself has no sum that could be converted
+    return exchanged(order, evidence)
+
+
+def _first_sale(books: Books, action: RuleAction) -> str:
+    """Draw up the order's own document; the reason where none is due. `action` is that of the rule that fits."""
+    if reason := _nothing_due(books.order, books.policy):
         return reason
-    rule = rule_for(order, policy) if policy.rules else None
-    if rule is not None:
-        if rule.action is RuleAction.SKIP:
-            return f"left alone by a rule of the shop: {describe(rule)}"
-        if rule.action is RuleAction.HOLD and "held_by_rule" not in books.accepted:
-            raise Undecidable(
-                "held_by_rule",
-                f"a rule of the shop asks for a person: {describe(rule)}",
-                fix="release the order to issue it, or skip it",
-            )
-        if rule.document is not None:
-            policy = replace(policy, paid_document=rule.document)
-    draft = _new_sale(order, policy, books.accepted)
-    if draft is None:
-        return "nothing in this order is a taxable supply"
-    books.add(draft)
+    if action is RuleAction.SKIP:
+        return f"left alone by {books.rule} of the shop"
+    if action is RuleAction.HOLD and "held_by_rule" not in books.accepted:
+        raise Undecidable(
+            "held_by_rule",
+            f"{books.rule} of the shop asks for a person",
+            fix="release the order to issue it, or skip it",
+        )
+    _new_sale(books)
+    if not books.made:
+        return "the rest is not paid yet" if books.deposits else "nothing in this order is a taxable supply"
     return ""
 
 
-def _at_rest(order: Order, books: Books) -> str:
+def _at_rest(books: Books) -> str:
+    order = books.order
     if order.payment is not PaymentState.PAID and order.total > sum(sale.totals.gross for sale in books.sales):
         return "what came to the order later is not paid yet"
+    if order.lifecycle is Lifecycle.DELETED:
+        return "deleted in the shop; what was issued stays until money is given back"
     return "everything due has been issued or is on its way"
 
 
@@ -98,26 +133,38 @@ def _nothing_due(order: Order, policy: Policy) -> str:
         return NO_SALE[order.lifecycle]
     if policy.start_after is not None and fiscal_day(order, policy) < policy.start_after:
         return f"older than start_after = {policy.start_after}"
-    if order.payment is not PaymentState.PAID and not policy.unpaid_document:
-        return "not paid yet" if order.payment is PaymentState.UNPAID else "paid only in part"
+    if order.payment is PaymentState.PARTIAL and not policy.unpaid_document:
+        return "" if order.payments and policy.deposits is Deposits.INVOICE else "paid only in part"
+    if order.payment is PaymentState.UNPAID and not policy.unpaid_document:
+        return "not paid yet"
     # A sale that was paid and given back stays a sale: both documents are due.
     if order.state not in policy.issue_on and order.lifecycle is not Lifecycle.REFUNDED:
         return f"the state {order.state!r} is not one that makes a document due"
     return "" if order.lines else "the order has no lines"
 
 
-def _new_sale(order: Order, policy: Policy, accepted: frozenset[str]) -> DocumentDraft | None:
-    check_doubts(order, accepted)
-    if order.currency != "EUR":
-        raise Undecidable(
-            "currency",
-            f"the order is in {order.currency}; fiscal documents are in EUR",
-            fix="invoice by hand with the rate of the day and skip the order",
-        )
+def _new_sale(books: Books) -> None:
+    order, policy = books.order, books.policy
+    check_doubts(order, books.accepted)
     if order.total == 0:
         _check_gift(order, policy)
-        return None
-    return sale_draft(order, policy, accepted)
+        return
+    if order.payment is PaymentState.PARTIAL and not policy.unpaid_document:
+        deposit(books)
+        return
+    portion, payments = rest(books)
+    apart = taxed_elsewhere(order, policy, books.accepted, books.evidence)
+    if apart or payments != order.payments:
+        order = replace(
+            order,
+            lines=tuple(line for line in order.lines if line not in apart),
+            total=order.total - sum((line.gross for line in apart), ZERO),
+            payments=payments,
+        )
+    if draft := sale_draft(order, policy, books.accepted, books.evidence, portion=portion):
+        books.add(draft)
+    if apart:
+        add_lines(books, apart, since=order.sold_at)
 
 
 def _check_gift(order: Order, policy: Policy) -> None:

@@ -13,6 +13,7 @@ RATES = {
     "law": "the law's rate, taken out of what was paid, where the shop charged another",
     "accepted": "charged by the shop, not a rate of the place of supply: a person or the settings follow the shop",
     "goods": "follows the goods that it comes with",
+    "voucher": "a voucher for a single purpose is the sale itself, at its rate (gift_card_vat)",
     "gift": "given away, so that any rate makes nothing of nothing",
     "non_supply": "nothing is supplied for it",
     "place": "nothing may bear VAT",

@@ -1,6 +1,8 @@
 """A plan as people and programs read it: the JSON of `syncd plan --json`."""
 
-from datetime import UTC, datetime
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,8 +20,34 @@ from syncd.domain.document import (
 )
 from syncd.domain.errors import SyncdError
 from syncd.domain.hold import Hold
+from syncd.domain.money import Exchange, Money
+from syncd.domain.registers import Consultation, Evidence, RateTable
+from syncd.mapping.deadlines import Deadline, deadline_of
 from syncd.mapping.planner import Plan
 from syncd.mapping.reasons import why
+
+
+@dataclass(slots=True)
+class Forecast:
+    """What would become of orders: documents and their gross by kind, orders that would wait, and the rest.
+
+    An order waits for a person, or for the answer of a public register.
+    """
+
+    orders: int = 0
+    documents: Counter[str] = field(default_factory=Counter)
+    gross: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    waiting: int = 0
+    nothing: int = 0
+
+    def count(self, made: Plan) -> None:
+        self.orders += 1
+        waits = bool(made.holds or made.needs)
+        self.waiting += waits
+        self.nothing += not waits and not made.documents
+        for draft in made.documents:
+            self.documents[draft.kind.value] += 1
+            self.gross[draft.kind.value] += draft.totals.gross
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -27,12 +55,74 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "documents": [document_json(draft) for draft in plan.documents],
         "holds": [hold_json(hold) for hold in plan.holds],
+        "needs": [need.key for need in plan.needs],
         "reason": plan.reason,
     }
 
 
 def hold_json(hold: Hold) -> dict[str, str]:
     return {"code": hold.code, "message": hold.message, "fix": hold.fix}
+
+
+def evidence_json(evidence: Evidence) -> dict[str, Any]:
+    """What registers have said, as `evidence_of` reads it."""
+    consultations, tables = evidence.consultations.values(), evidence.rates.values()
+    return {
+        "consultations": [
+            {
+                "number": each.number,
+                "requester": each.requester,
+                "valid": each.valid,
+                "asked_at": each.asked_at.isoformat(),
+                "reference": each.reference,
+                "name": each.name,
+                "address": each.address,
+            }
+            for each in consultations
+        ],
+        "rates": [
+            {
+                "day": str(each.day),
+                "published": str(each.published),
+                "source": each.source,
+                "per_euro": {currency: plain(rate) for currency, rate in each.per_euro.items()},
+            }
+            for each in tables
+        ],
+    }
+
+
+def evidence_of(printed: Any) -> Evidence:  # noqa: ANN401 - somebody's JSON
+    """Evidence as `evidence_json` prints it; ReportError names what is missing."""
+    try:
+        consultations = [
+            Consultation(**{**told, "asked_at": _aware(told["asked_at"])}) for told in printed.get("consultations", ())
+        ]
+        tables = [
+            RateTable(
+                day=date.fromisoformat(told["day"]),
+                published=date.fromisoformat(told.get("published", told["day"])),
+                source=told["source"],
+                per_euro={currency: Decimal(rate) for currency, rate in told["per_euro"].items()},
+            )
+            for told in printed.get("rates", ())
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise ReportError(f"the evidence is not as an order's timeline shows it: {error!r}") from error
+    return Evidence(
+        consultations={each.number: each for each in consultations}, rates={each.day: each for each in tables}
+    )
+
+
+def _aware(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no offset")
+    return moment
+
+
+def deadline_json(deadline: Deadline) -> dict[str, str]:
+    return {"last_day": deadline.last_day.isoformat(), "rule": deadline.rule}
 
 
 def document_json(draft: DocumentDraft) -> dict[str, Any]:
@@ -42,6 +132,8 @@ def document_json(draft: DocumentDraft) -> dict[str, Any]:
         "kind": draft.kind.value,
         "region": draft.region,
         "payment": draft.payment,
+        "series": draft.series,
+        "why": draft.why,
         "customer": {
             "kind": customer.kind.value,
             "code": customer.code,
@@ -52,6 +144,7 @@ def document_json(draft: DocumentDraft) -> dict[str, Any]:
             "postcode": customer.postcode,
             "city": customer.city,
             "email": customer.email,
+            "cut": list(customer.cut),
         },
         "lines": [_line(line) for line in draft.lines],
         "taxes": [
@@ -80,12 +173,37 @@ def document_json(draft: DocumentDraft) -> dict[str, Any]:
         ],
         "notes": draft.notes,
         "due_at": draft.due_at.isoformat(),
+        "deadline": deadline_json(deadline_of(draft)),
         "price_mode": draft.price_mode.value,
         "covers": [
             {"line_id": part.line_id, "gross": amount(part.gross), "quantity": plain(part.quantity)}
             for part in draft.covers
         ],
+        "exchange": exchange_json(draft.exchange) if draft.exchange else None,
     }
+
+
+def exchange_json(exchange: Exchange) -> dict[str, str]:
+    return {
+        "paid": plain(exchange.paid.amount),
+        "currency": exchange.paid.currency,
+        "euro": amount(exchange.euro),
+        "of": plain(exchange.of),
+        "per_euro": plain(exchange.per_euro),
+        "source": exchange.source,
+        "day": str(exchange.day),
+    }
+
+
+def _exchange(told: dict[str, str]) -> Exchange:
+    return Exchange(
+        paid=Money(Decimal(told["paid"]), told["currency"]),
+        euro=Decimal(told["euro"]),
+        of=Decimal(told["of"]),
+        per_euro=Decimal(told["per_euro"]),
+        source=told["source"],
+        day=date.fromisoformat(told["day"]),
+    )
 
 
 def drafts_of(printed: Any) -> list[DocumentDraft]:  # noqa: ANN401 - somebody's JSON
@@ -109,6 +227,7 @@ def _draft(entry: dict[str, Any]) -> DocumentDraft:
     customer = dict(entry["customer"])
     customer["kind"] = CustomerKind(customer.get("kind", CustomerKind.CONSUMER))
     customer.setdefault("code", customer["tax_id"])
+    customer["cut"] = tuple(customer.get("cut", ()))
     return DocumentDraft(
         key=_key(entry["key"]),
         customer=Customer(**customer),
@@ -119,6 +238,8 @@ def _draft(entry: dict[str, Any]) -> DocumentDraft:
         expected=totals,
         region=entry.get("region", "PT"),
         payment=entry.get("payment", ""),
+        series=entry.get("series", ""),
+        why=entry.get("why", ""),
         due_at=datetime.fromisoformat(entry["due_at"]) if "due_at" in entry else datetime.now(UTC),
         price_mode=PriceMode(entry.get("price_mode", PriceMode.NET)),
         covers=tuple(
@@ -129,6 +250,7 @@ def _draft(entry: dict[str, Any]) -> DocumentDraft:
             Reference(key=_key(told["key"]), amount=Decimal(told["amount"]), reason=told.get("reason", ""))
             for told in entry.get("references", ())
         ),
+        exchange=_exchange(entry["exchange"]) if entry.get("exchange") else None,
     )
 
 

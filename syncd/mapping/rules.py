@@ -1,17 +1,29 @@
 """The merchant's own rules: which orders are left alone, wait for a person, or become another document."""
 
+from dataclasses import replace
+
+from syncd.domain.document import SALES
 from syncd.domain.order import Order
 from syncd.mapping.policy import Policy, Rule
 from syncd.mapping.taxes import destination
 
 
-def rule_for(order: Order, policy: Policy) -> Rule | None:
-    """The first rule whose conditions all hold."""
-    return next((rule for rule in policy.rules if _fits(rule, order)), None)
+def rule_for(order: Order, policy: Policy) -> tuple[Rule, str] | None:
+    """The first rule whose conditions all hold, and what it is called: its place in the settings and its words."""
+    found = ((rule, f"rule {number} ({_words(rule)})") for number, rule in enumerate(policy.rules, start=1))
+    return next(((rule, name) for rule, name in found if _fits(rule, order)), None)
 
 
-def describe(rule: Rule) -> str:
-    """The rule in words: the merchant's reason, else its conditions."""
+def under(rule: Rule, policy: Policy) -> Policy:
+    """The policy for the orders that a rule fits."""
+    if not (rule.series or rule.document):
+        return policy
+    series = {**policy.series, **dict.fromkeys(SALES, rule.series)} if rule.series else policy.series
+    return replace(policy, paid_document=rule.document or policy.paid_document, series=series)
+
+
+def _words(rule: Rule) -> str:
+    """The merchant's reason, else the rule's conditions."""
     if rule.reason:
         return rule.reason
     said = [

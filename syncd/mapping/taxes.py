@@ -13,11 +13,12 @@ from syncd.domain.money import ZERO, cents
 from syncd.domain.order import Address, Order, OrderLine
 from syncd.mapping import tables
 from syncd.mapping.amounts import HUNDRED, ONE
+from syncd.mapping.businesses import CORRECT_SHOP, check_business
 from syncd.mapping.policy import Policy, RatePolicy
 from syncd.mapping.refusal import Undecidable
+from syncd.mapping.supply import Sale
 
 TAXED_AS = {"MC": "FR"}  # inside the EU VAT territory without being a member state
-SHOW_TAX = "correct the tax settings of the shop, or"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +36,6 @@ class Place:
     exempt: bool = False
     rule: str
     code: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sale:
-    """What the places of supply of one order are decided from."""
-
-    order: Order
-    policy: Policy
-    day: date
-    accepted: frozenset[str]
 
 
 def destination(order: Order) -> Address:
@@ -72,7 +63,7 @@ def place_of_goods(sale: Sale) -> Place:
     if outside:
         return _exempt(policy.ship_from, day, "M05", "export", f"export to {outside}")
     if _untaxed(order):
-        _check_business(sale, country)
+        check_business(sale, country)
         return _exempt(policy.ship_from, day, "M16", "intra_eu", "intra-Community supply, number confirmed")
     return _one_stop_shop(country, day) if policy.oss else _transport(policy.ship_from, day)
 
@@ -102,7 +93,7 @@ def place_of_services(sale: Sale, *, business: bool) -> Place:
     member = tables.is_member_state(country) and not _outside_territory(country, billing.postcode)
     if _untaxed(order):
         if member:
-            _check_business(sale, country)
+            check_business(sale, country)
         if member or business:
             return _exempt(policy.region, day, "M40", "reverse_charge", f"service to a company in {country}")
     if member and policy.oss and not business:
@@ -182,13 +173,13 @@ def lawful_rate(rate: Decimal, line: OrderLine, place: Place, policy: Policy, ac
         raise Undecidable(
             "export_with_tax",
             f"{line.name!r}: the shop charged {show(rate)} % but no VAT is due ({place.rule})",
-            fix=f"{SHOW_TAX} refund the tax to the buyer and release the order",
+            fix=f"{CORRECT_SHOP} refund the tax to the buyer and release the order",
         )
     due = f"{show(law)} %" if law is not None else " or ".join(f"{show(r)} %" for r in sorted(place.rates))
     raise Undecidable(
         "vat_rate_mismatch",
         f"{line.name!r}: the shop charged {show(rate)} %, the law asks for {due} ({place.rule})",
-        fix=f"{SHOW_TAX} set on_rate_mismatch, or release the order to follow the shop",
+        fix=f"{CORRECT_SHOP} set on_rate_mismatch, or release the order to follow the shop",
     )
 
 
@@ -235,23 +226,6 @@ def _untaxed(order: Order) -> bool:
     return not any(tax.amount for line in order.lines for tax in line.taxes) and all(
         line.gross == line.net for line in order.lines
     )
-
-
-def _check_business(sale: Sale, country: str) -> None:
-    """Nothing leaves without VAT for another member state unless a person confirmed the buyer's number."""
-    buyer = sale.order.buyer
-    if not buyer.tax_id:
-        raise Undecidable(
-            "untaxed_line",
-            f"the shop charged no VAT on a sale to {country}, and the buyer gave no VAT number",
-            fix=f"{SHOW_TAX} invoice by hand and skip the order",
-        )
-    if "vies_unconfirmed" not in sale.accepted:
-        raise Undecidable(
-            "vies_unconfirmed",
-            f"no VAT was charged to {buyer.tax_id} in {country}: the number must be valid in VIES at the sale",
-            fix="check the number in VIES, keep the consultation number as the release's reason, and release the order",
-        )
 
 
 def _nearest_rate(line: OrderLine, tax: Decimal, place: Place) -> Decimal:

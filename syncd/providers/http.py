@@ -7,6 +7,7 @@ is uncertain, and one that only reads may simply be sent again.
 
 import json
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,10 +21,8 @@ from pydantic import SecretStr
 
 from syncd.domain.errors import AccountBlockedError, NoEffectError, ServiceAnswer, ServiceError, UncertainError
 from syncd.providers.port import Call, Gateway, Purpose, Usage
+from syncd.providers.redaction import told
 
-# Servers close idle connections after some seconds, and a request on a connection that is just being closed is
-# uncertain: better a new connection than a search.
-KEEPALIVE_SECONDS = 5.0
 CONNECTIONS = 4
 # A server that asks for more is asked again after this long all the same.
 LONGEST_RETRY_AFTER = timedelta(hours=1)
@@ -66,7 +65,8 @@ class Answer:
 class JsonApi:
     """A service's API under one base address, for one account.
 
-    `error_codes` reads a service's own codes out of an error's JSON, for the trail.
+    `error_codes` reads a service's own codes out of an error's JSON, for the trail. `kept` names the fields of its
+    requests and answers that the trail keeps.
     """
 
     def __init__(
@@ -77,12 +77,14 @@ class JsonApi:
         *,
         timeout_seconds: float,
         error_codes: Callable[[object], tuple[str, ...]] = lambda _: (),
+        kept: AbstractSet[str] = frozenset(),
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._gateway = gateway
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._error_codes = error_codes
+        self._kept = kept
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, request: Request) -> Answer:
@@ -97,6 +99,7 @@ class JsonApi:
         if body is not None:
             headers["Content-Type"] = "application/json"
         async with self._gateway.request(request.purpose, request.label) as call:
+            call.note("request", told(body or b"", request.body, self._kept, query=request.query))
             return await self._exchange(request, headers, body, call)
 
     async def close(self) -> None:
@@ -127,13 +130,15 @@ class JsonApi:
             raise _lost(request, progress, error) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _lost(request, progress, error) from error
-        return self._read(request, progress.status, raw)
-
-    def _read(self, request: Request, status: int, raw: bytes) -> Answer:
         data = decode(raw) if raw.strip() else None
+        call.note("answer", told(raw, None if data is _UNREADABLE else data, self._kept))
+        return self._read(request, progress.status, data)
+
+    def _read(self, request: Request, status: int, data: object) -> Answer:
         if status >= 500:
             codes = () if data is _UNREADABLE else self._error_codes(data)
-            _raise_unknown(request, f"failed with status {status}", ServiceAnswer(status=status, codes=codes))
+            said = f" ({', '.join(codes)})" if codes else ""
+            _raise_unknown(request, f"failed with status {status}{said}", ServiceAnswer(status=status, codes=codes))
         if status < 300 and request.needs_json and (data is None or data is _UNREADABLE):
             _raise_unknown(request, "was answered with no readable JSON", ServiceAnswer(status=status))
         return Answer(status=status, data=None if data is _UNREADABLE else data)
@@ -152,9 +157,11 @@ class JsonApi:
         if self._session is None:
             trace = aiohttp.TraceConfig()
             trace.on_connection_create_end.append(_note_connected)
-            trace.on_connection_reuseconn.append(_note_connected)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEPALIVE_SECONDS),
+                # A connection carries one exchange. HTTP has no number by which an answer belongs to its request, so
+                # that an answer that comes twice would be taken for the next one's; and a request on a connection
+                # that is just being closed is uncertain. The budget leaves time enough for a handshake.
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, force_close=True),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept": "application/json", "User-Agent": "syncd"},
                 timeout=self._timeout,

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import SecretStr
 
@@ -46,6 +46,9 @@ class Usage:
 
 class Call(Protocol):
     """One request on its way, written down before it leaves."""
+
+    def note(self, part: Literal["request", "answer"], said: Mapping[str, object]) -> None:
+        """Keep what was said, as plain JSON without secrets and without anything personal, for the trail."""
 
     def answered(self, usage: Usage) -> None:
         """Note status and budget; not called when no answer came."""

@@ -110,6 +110,22 @@ def safe_url(value: str, *, allow_http: bool) -> str:
     return value.rstrip("/")
 
 
+def _hook(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise wrong("is not a web address", "copy the whole address from the receiver, https:// included")
+    if parts.scheme != "https" and not _is_private(parts.hostname):
+        raise wrong("would be sent unencrypted", "use https://, or a receiver on this machine or network")
+    return value
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".internal", ".local"))
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
@@ -118,6 +134,7 @@ def _is_loopback(host: str) -> bool:
 
 
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
+Hook = Annotated[Secret, AfterValidator(_hook)]  # an address that is its own key
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
 Name = Annotated[str, AfterValidator(_name)]
 Text = Annotated[str, Field(min_length=1)]

@@ -18,6 +18,7 @@ from syncd.mapping.tables import exemption_codes
 from syncd.providers.port import AccountConfig
 from syncd.settings.kinds import (
     DatabaseUrl,
+    Hook,
     Level,
     Name,
     PaymentCode,
@@ -86,6 +87,14 @@ class Log(Section):
     format: Literal["auto", "json", "console"] = "auto"
 
 
+class Alerts(Section):
+    """What a person is told of besides the log, and when."""
+
+    url: Hook | None = None
+    repeat_hours: Whole = Field(default=24, ge=0, le=8_760)  # 0: each alert once
+    before_deadline_hours: Whole = Field(default=8, ge=0, le=720)
+
+
 class Fiscal(Section):
     """What the merchant is before the law, and which documents it chose to issue."""
 
@@ -94,9 +103,60 @@ class Fiscal(Section):
     regime: Literal["normal", "art53"] = "normal"
     oss: bool = False
     retailer: bool = True
+    nif: str = ""
     paid_document: Literal["FR", "FS", "FT+RC"] = "FR"
     unpaid_document: Literal["none", "FT"] = "none"
     arithmetic: Literal["auto", "line", "rate", "base"] = "auto"
+    prices: Literal["net", "gross"] = "net"
+
+    @field_validator("nif")
+    @classmethod
+    def _nif_has_the_right_check_digit(cls, value: str) -> str:
+        from syncd.mapping.customers import valid_nif  # noqa: PLC0415 - its library is heavy, and few commands need it
+
+        if value and not valid_nif(value):
+            raise wrong("is no Portuguese tax number", "write its nine digits, without PT")
+        return value
+
+
+def _register_url(value: str) -> str:
+    return safe_url(value, allow_http=False)
+
+
+RegisterUrl = Annotated[str, AfterValidator(_register_url)]
+
+
+class Vies(Section):
+    """The Commission's register of VAT numbers."""
+
+    enabled: bool = True
+    url: RegisterUrl = "https://ec.europa.eu/taxation_customs/vies/rest-api"
+    timeout_seconds: Seconds = 30
+
+
+class Ecb(Section):
+    """The European Central Bank's reference rates."""
+
+    enabled: bool = True
+    url: RegisterUrl = "https://www.ecb.europa.eu/stats/eurofxref"
+    timeout_seconds: Seconds = 30
+
+
+class Registers(Section):
+    """Public registers that planning may ask."""
+
+    vies: Vies = Vies()
+    ecb: Ecb = Ecb()
+
+
+def series_of_documents(value: dict[str, str]) -> dict[str, str]:
+    """A table of series by kind of document."""
+    for kind in value:
+        if kind not in {*DOCUMENT_KINDS, "*"}:
+            raise wrong(
+                f"{kind[:40]!r} is no kind of document", f"use {', '.join(DOCUMENT_KINDS)}, or * for all others"
+            )
+    return value
 
 
 class Account(Section):
@@ -138,15 +198,7 @@ class Account(Section):
             )
         return value
 
-    @field_validator("series")
-    @classmethod
-    def _series_name_documents(cls, value: dict[str, str]) -> dict[str, str]:
-        for kind in value:
-            if kind not in {*DOCUMENT_KINDS, "*"}:
-                raise wrong(
-                    f"{kind[:40]!r} is no kind of document", f"use {', '.join(DOCUMENT_KINDS)}, or * for all others"
-                )
-        return value
+    _series_name_documents = field_validator("series")(series_of_documents)
 
 
 class Rule(Section):
@@ -159,6 +211,7 @@ class Rule(Section):
     at_least: Decimal | None = None  # of the order's total
     below: Decimal | None = None
     document: Literal["FR", "FS", "FT+RC"] | None = None
+    series: str = ""
     reason: str = ""
 
 
@@ -180,6 +233,8 @@ class Shop(Section):
     poll_interval: Whole = Field(default=60, ge=0, le=86_400)  # seconds; 0 = webhooks only
     options: dict[str, str] = {}
 
+    paid_document: Literal["FR", "FS", "FT+RC"] | None = None  # instead of the account's
+    series: dict[str, Text] = {}
     issue_on: tuple[Text, ...] = ()
     start_after: date | None = None
     tax_id_keys: tuple[Text, ...] = ()
@@ -196,9 +251,11 @@ class Shop(Section):
     shipping_vat: Literal["shop", "follow_goods"] = "shop"
     on_rate_mismatch: Literal["hold", "follow_shop", "follow_law"] = "hold"
     gift_cards: Literal["multi_purpose", "multi_purpose_shown", "single_purpose"] = "multi_purpose"
+    gift_card_vat: Decimal | None = Field(default=None, gt=0, le=100)
     non_supply: Literal["show", "leave_out"] = "show"
     non_supply_names: tuple[Text, ...] = ()
     zero_total: Literal["skip", "hold"] = "skip"
+    deposits: Literal["invoice", "wait"] = "invoice"
     rules: tuple[Rule, ...] = ()
     notes: Text = "Encomenda {number}"
     delay_minutes: Whole = Field(default=0, ge=0, le=1_440)
@@ -214,6 +271,8 @@ class Shop(Section):
     @classmethod
     def _url_is_safe(cls, value: str, info: ValidationInfo) -> str:
         return safe_url(value, allow_http=info.data.get("allow_http", False))
+
+    _series_name_documents = field_validator("series")(series_of_documents)
 
     @field_validator("notes")
     @classmethod
@@ -256,6 +315,8 @@ class Settings(BaseSettings):
     database: Database = Database()
     http: Http = Http()
     log: Log = Log()
+    registers: Registers = Registers()
+    alerts: Alerts = Alerts()
     accounts: dict[Name, Account] = {}
     shops: dict[Name, Shop] = {}
 

@@ -6,6 +6,7 @@ An adapter is a folder here, or a package of a third party that registers its cl
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib.metadata import entry_points
 from typing import Protocol
 
@@ -84,6 +85,12 @@ class Shop(Protocol):
         """Everything changed since the cursor (None: since now), page by page, with an overlap.
 
         Raises ShopUnavailableError or ShopRefusedError; pages yielded before stay valid.
+        """
+
+    def placed(self, since: datetime, until: datetime, cursor: str | None) -> AsyncIterator[Page]:
+        """The orders placed from `since` to before `until` as they are now, the oldest first, with their refunds.
+
+        Every page's cursor is a time in ISO 8601: the next call may go on there. Raises as `changes`.
         """
 
     async def fetch(self, order_id: str) -> tuple[Fact, ...]:

@@ -9,6 +9,8 @@ from syncd.domain.hold import Hold
 from syncd.store.engine import insert
 from syncd.store.tables import account
 
+_PAUSED = sa.select(account).where(account.c.paused_code != "")  # asked before every request, so built once
+
 
 async def pause(conn: AsyncConnection, name: str, hold: Hold, *, now: datetime) -> bool:
     """Nothing more is sent for this account until it is resumed; True if it was not paused for this reason before."""
@@ -34,5 +36,5 @@ async def paused(conn: AsyncConnection, name: str) -> Hold | None:
 
 async def all_paused(conn: AsyncConnection) -> dict[str, Hold]:
     """Every paused account and why."""
-    found = await conn.execute(sa.select(account).where(account.c.paused_code != ""))
+    found = await conn.execute(_PAUSED)
     return {row.name: Hold(code=row.paused_code, message=row.paused_message, fix=row.paused_fix) for row in found}

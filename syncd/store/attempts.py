@@ -1,8 +1,6 @@
 """Every request to a service, written down before it leaves and again when it ends."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +9,8 @@ from syncd.store.tables import attempt
 
 # No request is under way for longer than this.
 _LONGEST = timedelta(minutes=10)
+# Still under way, or broken off by ourselves.
+_NOT_THE_SERVICE = ("", "CancelledError")
 
 
 async def begin(
@@ -44,12 +44,10 @@ async def end(
     answered_at: datetime | None,
     status: int | None,
     outcome: str,
-    detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """How it ended; `answered_at` None if no answer came. `detail` holds no secret and nothing personal."""
+    """How it ended, said once; `answered_at` None if no answer came."""
     values = {"answered_at": answered_at, "status": status, "outcome": outcome}
-    kept = None if detail is None else dict(detail)
-    await conn.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(**values, detail=kept))
+    await conn.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(**values))
 
 
 async def recent(conn: AsyncConnection, account: str, since: datetime) -> list[tuple[datetime, datetime | None]]:
@@ -65,6 +63,19 @@ async def recent(conn: AsyncConnection, account: str, since: datetime) -> list[t
         .order_by(row.sent_at)
     )
     return [(found.sent_at, found.answered_at) for found in await conn.execute(query)]
+
+
+async def silent(conn: AsyncConnection, account: str, *, times: int) -> bool:
+    """Whether the last so many requests of an account all got no usable answer; those that we broke off do not count."""
+    row = attempt.c
+    query = (
+        sa.select(row.status)
+        .where(row.account == account, row.outcome.not_in(_NOT_THE_SERVICE))
+        .order_by(row.sent_at.desc())
+        .limit(times)
+    )
+    last = list((await conn.execute(query)).scalars())
+    return len(last) == times and all(status is None or status >= 500 for status in last)
 
 
 async def per_purpose(

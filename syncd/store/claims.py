@@ -2,7 +2,9 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from syncd.domain.document import DocumentDraft, DocumentKey
 from syncd.domain.states import DocumentState, Purpose
-from syncd.store import orders
+from syncd.store import orders, trail
 from syncd.store.codec import load_draft
 from syncd.store.engine import Database
 from syncd.store.tables import attempt, document, shop_order
@@ -23,7 +25,7 @@ _MARKER_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 _UNCERTAIN_AGAIN = timedelta(minutes=1)
 _RECENT = 50
 
-# A sweep looks at all that is due, dead rows included; a tenth of a second is felt, and then sweeps are rationed.
+# A sweep passes over all dead rows in front; a tenth of a second is felt, and then sweeps are rationed.
 _CHEAP_SWEEP_SECONDS = 0.05
 _SWEEP_REST = 20
 
@@ -57,13 +59,26 @@ def new_marker() -> str:
 
 
 class Claimer:
-    """Takes one account's documents one at a time: live before backfill, the longest due first."""
+    """Takes one account's documents one at a time: live before backfill, shops in turn, of each the longest due first.
 
-    def __init__(self, database: Database, account: str, *, marker: Callable[[], str] = new_marker) -> None:
+    A document gets its date from the service when it is sent, so dates never go back, whichever is sent first. What
+    the order decides is only who waits, and so a shop with thousands of documents does not make another one wait,
+    even where both write in the same series.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        account: str,
+        *,
+        marker: Callable[[], str] = new_marker,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
         self._account = account
         self._marker = marker
-        self._bounds = {lane: _Bound(bounded=database.dialect == "postgresql") for lane in LANES}
+        clock = monotonic if database.dialect == "postgresql" else None
+        self._lanes = {lane: _Lane(clock) for lane in LANES}
 
     async def planned(self, now: datetime) -> Claimed | None:
         """Take the next due document: it is `issuing` with a new marker once this returns."""
@@ -89,56 +104,90 @@ class Claimer:
             found = (await conn.execute(take.values(**changes).returning(*_CLAIMED))).one_or_none()
             return await _claimed(conn, found, floor=found.floor, now=now) if found else None
 
-    async def _next(self, conn: AsyncConnection, lane: int, now: datetime) -> sa.Row[Any] | None:
-        bound = self._bounds[lane]
-        low = bound.low()
-        found = await self._take(conn, lane, now, low)
-        if found is None and low is not None and bound.sweeps_are_cheap:
+    async def _next(self, conn: AsyncConnection, number: int, now: datetime) -> sa.Row[Any] | None:
+        lane = self._lanes[number]
+        if lane.looks.are_cheap or lane.looks.are_due:
+            with lane.looks.measured():
+                lane.shops = [found.shop for found in await conn.execute(_shops(self._account, number))]
+        for shop in lane.in_turn():
+            if found := await self._of_shop(conn, number, shop, now):
+                lane.served = shop
+                return found
+        return None
+
+    async def _of_shop(self, conn: AsyncConnection, lane: int, shop: str, now: datetime) -> sa.Row[Any] | None:
+        bound = self._lanes[lane].bounds[shop]
+        low = None if bound.sweeps.are_due else bound.low
+        found = await self._take(conn, (lane, shop), now, low)
+        if found is None and low is not None and bound.sweeps.are_cheap:
             low = None
-            found = await self._take(conn, lane, now, low)
+            found = await self._take(conn, (lane, shop), now, low)
         if found is not None or low is None:
-            bound.begin(found.run_at if found else now)
+            bound.low = found.run_at if found else now
         return found
 
-    async def _take(self, conn: AsyncConnection, lane: int, now: datetime, low: datetime | None) -> sa.Row[Any] | None:
-        started = time.monotonic()
-        taken = claim(conn.dialect.name, self._account, lane, now, low)
+    async def _take(
+        self, conn: AsyncConnection, place: tuple[int, str], now: datetime, low: datetime | None
+    ) -> sa.Row[Any] | None:
+        lane, shop = place
+        taken = claim(conn.dialect.name, (self._account, *place), now, low)
         changes = {"state": DocumentState.ISSUING.value, "marker": self._marker(), "changed_at": now}
         statement = taken.values(**changes, attempts=document.c.attempts + 1).returning(*_CLAIMED)
-        found = (await conn.execute(statement)).one_or_none()
-        if low is None:
-            self._bounds[lane].swept(time.monotonic() - started)
-        return found
+        if low is not None:
+            return (await conn.execute(statement)).one_or_none()
+        with self._lanes[lane].bounds[shop].sweeps.measured():
+            return (await conn.execute(statement)).one_or_none()
+
+
+class _Sweeps:
+    """How often to look at everything: as often as that costs a twentieth of the time; always without a clock."""
+
+    def __init__(self, clock: Callable[[], float] | None) -> None:
+        self._clock = clock or (lambda: 0.0)
+        self._seconds = 0.0
+        self._next_at = 0.0
+
+    @property
+    def are_due(self) -> bool:
+        return self._clock() >= self._next_at
+
+    @property
+    def are_cheap(self) -> bool:
+        return self._seconds < _CHEAP_SWEEP_SECONDS
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        started = self._clock()
+        yield
+        self._seconds = self._clock() - started
+        self._next_at = self._clock() + _SWEEP_REST * self._seconds
 
 
 class _Bound:
-    """From where on a claim looks.
+    """From where on a claim looks at a shop's documents.
 
     On Postgres claimed rows stay in the index until nobody's snapshot can see them, and every claim from the front
     would walk over all of them. So a claim starts where the last one found something, and looks from the front (for
-    documents that are older, but came later) only as often as that costs a twentieth of the time.
+    documents that are older, but came later) only now and then.
     """
 
-    def __init__(self, *, bounded: bool) -> None:
-        self._bounded = bounded
-        self._low: datetime | None = None
-        self._sweep_seconds = 0.0
-        self._sweep_at = 0.0
+    def __init__(self, clock: Callable[[], float] | None) -> None:
+        self.low: datetime | None = None  # nothing due is known before this
+        self.sweeps = _Sweeps(clock)
 
-    @property
-    def sweeps_are_cheap(self) -> bool:
-        return self._sweep_seconds < _CHEAP_SWEEP_SECONDS
 
-    def low(self) -> datetime | None:
-        return self._low if self._bounded and time.monotonic() < self._sweep_at else None
+class _Lane:
+    """Whose turn it is among the shops that have documents in a lane."""
 
-    def swept(self, seconds: float) -> None:
-        self._sweep_seconds = seconds
-        self._sweep_at = time.monotonic() + _SWEEP_REST * seconds
+    def __init__(self, clock: Callable[[], float] | None) -> None:
+        self.looks = _Sweeps(clock)
+        self.shops: list[str] = []
+        self.bounds: defaultdict[str, _Bound] = defaultdict(lambda: _Bound(clock))
+        self.served = ""
 
-    def begin(self, low: datetime) -> None:
-        """Nothing due is known before this."""
-        self._low = low
+    def in_turn(self) -> list[str]:
+        """Round by name, beginning behind the shop that was served last."""
+        return sorted(self.shops, key=lambda shop: (shop <= self.served, shop))
 
 
 _CLAIMED = (
@@ -157,11 +206,26 @@ _CLAIMED = (
 )
 
 
-def claim(dialect: str, account: str, lane: int, now: datetime, low: datetime | None) -> sa.Update:
-    """UPDATE of the one document that is next; on Postgres what others hold (or plan at the moment) is passed over."""
+def _shops(account: str, lane: int) -> sa.Select[tuple[str]]:
+    """The shops that have planned documents in a lane: one leap through the index for each, however many they have."""
     row = document.c
-    query = sa.select(row.id).where(row.account == account, row.lane == lane, _PLANNED, row.run_at <= now)
-    query = query.order_by(row.run_at, row.id).limit(1)
+    first = sa.select(sa.func.min(row.shop)).where(row.account == account, row.lane == lane, _PLANNED)
+    found = first.correlate(None).scalar_subquery()
+    leaps = sa.select(found.label("shop")).cte("shops", recursive=True)
+    following = first.where(row.shop > leaps.c.shop).correlate(leaps).scalar_subquery()
+    leaps = leaps.union_all(sa.select(following).where(leaps.c.shop.is_not(None)))
+    return sa.select(leaps.c.shop).where(leaps.c.shop.is_not(None))
+
+
+def claim(dialect: str, place: tuple[str, int, str], now: datetime, low: datetime | None) -> sa.Update:
+    """UPDATE of the document that is next in an account's lane for a shop.
+
+    On Postgres what others hold (or plan at the moment) is passed over.
+    """
+    row = document.c
+    account, lane, shop = place
+    query = sa.select(row.id).where(row.account == account, row.lane == lane, row.shop == shop)
+    query = query.where(_PLANNED, row.run_at <= now).order_by(row.run_at, row.id).limit(1)
     if low is not None:
         query = query.where(row.run_at >= low)
     if dialect == "sqlite":
@@ -196,8 +260,26 @@ async def stranded(
         back = sa.update(document).where(document.c.id == row.id, _ISSUING)
         await conn.execute(back.values(state=state.value, run_at=run_at, changed_at=now))
         await orders.refresh_state(conn, row.shop, row.order_id)
+        await trail.write(
+            conn,
+            at=now,
+            shop=row.shop,
+            order_id=row.order_id,
+            document_key=row.key,
+            actor="syncd",
+            action="taken_over",
+            detail={"marker": row.marker, "state": state.value},
+        )
         changed.append((row.key, state))
     return changed
+
+
+async def wait_anew(conn: AsyncConnection, account: str, *, now: datetime, settle: timedelta) -> None:
+    """The clock was set: unknown outcomes rest for a whole settle time again, and what waits for another try is due."""
+    resting = sa.update(document).where(document.c.account == account, _UNCERTAIN)
+    await conn.execute(resting.values(run_at=now + settle))
+    again = sa.update(document).where(document.c.account == account, _PLANNED, document.c.attempts > 0)
+    await conn.execute(again.where(document.c.run_at > now).values(run_at=now))
 
 
 async def highest_provider_id(conn: AsyncConnection, account: str) -> str:

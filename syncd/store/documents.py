@@ -13,9 +13,10 @@ from sqlalchemy.sql.dml import ReturningInsert
 from syncd.domain.document import DocumentDraft, DocumentKey, DocumentKind, IssuedDocument
 from syncd.domain.hold import Hold
 from syncd.domain.states import UNSENT, DocumentState
+from syncd.mapping.deadlines import deadline_of
 from syncd.mapping.known import KnownDocument
 from syncd.store import orders
-from syncd.store.claims import Claimed, Claimer, highest_provider_id, new_marker, stranded
+from syncd.store.claims import Claimed, Claimer, highest_provider_id, new_marker, stranded, wait_anew
 from syncd.store.codec import dump_draft, dump_issued, load_draft, load_issued
 from syncd.store.engine import insert
 from syncd.store.tables import attempt, document
@@ -39,6 +40,7 @@ __all__ = [
     "record_outcome",
     "release",
     "stranded",
+    "wait_anew",
     "withdraw",
 ]
 
@@ -69,6 +71,7 @@ class DocumentRow:
     lane: int
     due_at: datetime
     run_at: datetime
+    deadline_at: datetime | None
     attempts: int
     provider_id: str
     number: str
@@ -278,6 +281,7 @@ def _row(draft: DocumentDraft, issued: frozenset[str], lane: int, now: datetime)
         "lane": lane,
         "due_at": draft.due_at,
         "run_at": draft.due_at,
+        "deadline_at": deadline_of(draft).ends_at,
         "draft": dump_draft(draft),
         "original_key": blocking,
         "marker": "",
@@ -298,7 +302,9 @@ def _upsert(conn: AsyncConnection) -> ReturningInsert[Any]:
     due = _in(DocumentState.PLANNED, DocumentState.WAITING)
     moved = due & ((stored.lane > given.lane) | (stored.state != given.state))
     withdrawn = stored.state == DocumentState.WITHDRAWN.value
-    renewed = {name: given[name] for name in ("key", "account", "kind", "state", "due_at", "run_at", "draft")}
+    renewed = {
+        name: given[name] for name in ("key", "account", "kind", "state", "due_at", "run_at", "deadline_at", "draft")
+    }
     return statement.on_conflict_do_update(
         index_elements=["shop", "order_id", "part"],
         set_={

@@ -1,26 +1,29 @@
 """What differs between SQLite and Postgres, and the one door to the ledger's connections."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from syncd.domain.errors import SyncdError
+from syncd.store import sqlite
 from syncd.store.migrations import HEAD
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
+_T = TypeVar("_T")
 Dialect = Literal["sqlite", "postgresql"]
 # Called at the beginning of a transaction, which it refuses by raising.
 Guard = Callable[[AsyncConnection], Awaitable[object]]
+Work = sqlite.Work[_T]
+Job = sqlite.Job[_T]
 
 _FIX = "write sqlite+aiosqlite:///syncd.db or postgresql+asyncpg://user:password@host/name under [database] url"
 
@@ -44,8 +47,9 @@ class StoreUnavailableError(SyncdError):
 class Database:
     """The ledger's database. One per process; `close` gives everything back."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, direct: sqlite.Direct | None = None) -> None:
         self._engine = engine
+        self._direct = direct
         self._writer: AsyncConnection | None = None
         self._turn = asyncio.Lock()
 
@@ -59,11 +63,16 @@ class Database:
             raise SyncdError("the database URL cannot be read", code="database_url", fix=_FIX) from None
         match parsed.drivername:
             case "sqlite+aiosqlite":
-                return cls(_sqlite_engine(parsed))
+                return cls(sqlite.engine(parsed, fix=_FIX), sqlite.Direct(parsed, _translated))
             case "postgresql+asyncpg":
                 return cls(_postgres_engine(parsed))
             case other:
                 raise SyncdError(f"the database driver {other!r} is not supported", code="database_url", fix=_FIX)
+
+    @property
+    def writers(self) -> int:
+        """How many transactions at once make the most of this database: SQLite takes one at a time."""
+        return 1 if self.dialect == "sqlite" else 3
 
     @property
     def dialect(self) -> Dialect:
@@ -77,6 +86,20 @@ class Database:
                 await connection.execution_options(readonly=True)
                 async with connection.begin():
                     yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """The same, but all statements see one state of the ledger. Keep it short: what it sees must be kept for it."""
+        async with self.read() as connection:
+            if self.dialect == "postgresql":
+                await connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+                yield connection
+                return
+            await connection.exec_driver_sql("BEGIN DEFERRED")
+            try:
+                yield connection
+            finally:
+                await connection.exec_driver_sql("ROLLBACK")
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -96,11 +119,34 @@ class Database:
                     async with connection.begin():
                         yield connection
 
+    async def transact(self, work: Work[_T]) -> _T:
+        """One transaction for work that waits for nothing but the database. Raises StoreUnavailableError."""
+        async with self.write() as connection:
+            return await connection.run_sync(work)
+
+    async def transact_all(self, jobs: Iterable[Job[_T]]) -> None:
+        """A transaction for each job; what came of it, an error included, is given to the job's second part.
+
+        On SQLite they are done in one go in a thread, which also takes the next job: a busy loop would let it wait for
+        several milliseconds before each statement.
+        """
+        if self._direct is not None:
+            async with self._turn:
+                await self._direct.transact_all(jobs)
+            return
+        for work, done in jobs:
+            try:
+                result = await self.transact(work)
+            except Exception as error:  # noqa: BLE001 - passed on
+                done(error)
+            else:
+                done(result)
+
     def guarded(self, guard: Guard) -> "Database":
         """The same connections, but every transaction that writes is refused where the guard raises."""
         return _Guarded(self, self._engine, guard)
 
-    def insert(self, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+    def insert(self, table: sa.Table) -> "sqlite_dialect.Insert | postgresql.Insert":
         """INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
         return insert_on(self.dialect, table)
 
@@ -108,6 +154,8 @@ class Database:
         if self._writer is not None:
             await self._writer.close()
             self._writer = None
+        if self._direct is not None:
+            self._direct.close()
         await self._engine.dispose()
 
     async def _only_writer(self) -> AsyncConnection:
@@ -125,24 +173,36 @@ class _Guarded(Database):
         self._guard = guard
 
     @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._database.read() as connection:
+            yield connection
+
+    @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         async with self._database.write() as connection:
             await self._guard(connection)
             yield connection
 
 
-def insert(conn: AsyncConnection, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+def insert(conn: AsyncConnection, table: sa.Table) -> "sqlite_dialect.Insert | postgresql.Insert":
     """INSERT with `on_conflict_...` for the engine of this connection."""
     return insert_on(conn.dialect.name, table)
 
 
-def insert_on(dialect: str, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+def insert_on(dialect: str, table: sa.Table) -> "sqlite_dialect.Insert | postgresql.Insert":
     """INSERT with `on_conflict_...` for an engine by its name."""
     if dialect == "sqlite":
-        return sqlite.insert(table)
+        return sqlite_dialect.insert(table)
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - megabytes and milliseconds that SQLite need not pay
 
     return postgresql.insert(table)
+
+
+def sha256(dialect: str, text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """The hash of a text in SQL, as `chain.sha256` tells it."""
+    if dialect == "sqlite":
+        return sa.func.sha256(text, type_=sa.Text)
+    return sa.func.encode(sa.func.sha256(sa.func.convert_to(text, "UTF8")), "hex", type_=sa.Text)
 
 
 async def now(conn: AsyncConnection) -> datetime:
@@ -151,6 +211,15 @@ async def now(conn: AsyncConnection) -> datetime:
         return datetime.now(UTC)
     moment: datetime = (await conn.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
     return moment
+
+
+async def one_moment(conn: AsyncConnection) -> None:
+    """Show the ledger as it is now to every further statement of this transaction, as SQLite always does.
+
+    Keep it short: an old snapshot makes every claim slower.
+    """
+    if conn.dialect.name == "postgresql":
+        await conn.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
 def head() -> str:
@@ -215,20 +284,6 @@ async def _revision(conn: AsyncConnection) -> str | None:
     return revision
 
 
-def _sqlite_engine(url: sa.URL) -> AsyncEngine:
-    name = url.database or ":memory:"
-    if name == ":memory:":
-        raise SyncdError("SQLite in memory forgets everything", code="database_url", fix=_FIX)
-    folder = Path(name).absolute().parent
-    if not folder.is_dir():
-        raise SyncdError(f"the database's folder {folder} does not exist", code="database_url", fix="create it")
-    engine = create_async_engine(url.set(query={"timeout": "10", **url.query}))
-    # Without these listeners the driver begins transactions late: updates are lost and DDL is not rolled back.
-    sa.event.listen(engine.sync_engine, "connect", _prepare)
-    sa.event.listen(engine.sync_engine, "begin", _begin)
-    return engine
-
-
 def _postgres_engine(url: sa.URL) -> AsyncEngine:
     from syncd.store.tables import complete_for_postgres  # noqa: PLC0415 - the tables need this module's types
 
@@ -241,19 +296,6 @@ def _postgres_engine(url: sa.URL) -> AsyncEngine:
         raise SyncdError(
             "asyncpg is not installed", code="database_driver", fix="pip install 'syncd[postgres]'"
         ) from error
-
-
-def _prepare(dbapi: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection
-    dbapi.isolation_level = None
-    cursor = dbapi.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin(connection: sa.Connection) -> None:
-    readonly = connection.get_execution_options().get("readonly")
-    connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
 
 @contextmanager

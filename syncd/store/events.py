@@ -2,20 +2,31 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from syncd.store.engine import Database
-from syncd.store.merge import Incoming, fold, merge
+from syncd.store import bulk
+from syncd.store.engine import Database, insert_on
+from syncd.store.merge import GIVEN, Incoming, fold, merge
 from syncd.store.tables import event
 from syncd.store.types import microseconds
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
 __all__ = ["Incoming", "Problem", "accept", "new_event_id", "problems"]
+
+# Payloads are no text for JSON to carry: they travel joined, and each row says where its own stands.
+_PAYLOADS = "payloads"
+_PLAIN = tuple(column for column in event.c if column.name != "payload")
+_PACKED = (*_PLAIN, sa.column("start", sa.Integer()), sa.column("length", sa.Integer()))
+_KNOWN = sa.select(event.c.id).where(event.c.id.in_(sa.bindparam("given", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +51,49 @@ async def accept(db: Database, batch: Sequence[Incoming]) -> frozenset[str]:
 
     Repetitions are dropped, an older state never replaces a newer one, and any order of arrival ends the same.
     """
+    return await db.transact(lambda conn: store(conn, batch))
+
+
+def store(conn: sa.Connection, batch: Sequence[Incoming]) -> frozenset[str]:
+    """What `accept` does in its transaction."""
+    if not batch:
+        return frozenset()
     unique = {(item.shop, _digest(item)): item for item in reversed(batch)}
     # Every transaction takes its rows in the same order, so that no two wait for each other.
-    rows = [_event_row(item, digest) for (_, digest), item in sorted(unique.items(), key=lambda entry: entry[0])]
-    if not rows:
-        return frozenset()
-    async with db.write() as conn:
-        once = db.insert(event).on_conflict_do_nothing(index_elements=["shop", "digest"]).returning(event.c.id)
-        new = frozenset((await conn.execute(once, rows)).scalars())
-        if changes := fold(item for item in batch if item.event_id in new):
-            await conn.execute(merge(db.dialect), changes)
+    rows = [_row(item, digest) for (_, digest), item in sorted(unique.items(), key=lambda entry: entry[0])]
+    dialect = conn.dialect.name
+    packed = bulk.packed(dialect, _PACKED, _with_places(rows))
+    payloads = b"".join(row["payload"] for row in rows)
+    stored = conn.execute(_once(dialect), {bulk.ROWS: packed, _PAYLOADS: payloads})
+    given = [row["id"] for row in rows]
+    # Asked for only if some were known: on SQLite every row of an answer is a turn with the interpreter's lock.
+    everything = stored.rowcount == len(rows)
+    new = frozenset(given if everything else conn.execute(_KNOWN, {"given": given}).scalars())
+    if changes := fold(item for item in batch if item.event_id in new):
+        conn.execute(merge(dialect), {bulk.ROWS: bulk.packed(dialect, GIVEN, changes)})
     return new
+
+
+@cache  # building it takes a millisecond
+def _once(dialect: str) -> "sqlite.Insert | postgresql.Insert":
+    """Insert the events that are not yet there."""
+    rows = bulk.given(dialect, _PACKED)
+    whole = sa.bindparam(_PAYLOADS, type_=sa.LargeBinary())
+    payload = sa.func.substr(whole, rows.c.start, rows.c.length)
+    values = sa.select(*(rows.c[column.name] for column in _PLAIN), payload)
+    insert = insert_on(dialect, event).from_select(
+        [*(column.name for column in _PLAIN), "payload"], values.where(sa.true())
+    )
+    return insert.on_conflict_do_nothing(index_elements=["shop", "order_id", "digest"])
+
+
+def _with_places(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Where each payload stands in the joined ones; SQL counts from 1."""
+    start = 1
+    for row in rows:
+        length = len(row["payload"])
+        yield {**row, "start": start, "length": length}
+        start += length
 
 
 async def problems(db: Database, limit: int = 100) -> list[Problem]:
@@ -72,14 +115,21 @@ async def problems(db: Database, limit: int = 100) -> list[Problem]:
     ]
 
 
+def digest_of(said: tuple[object, ...], payload: bytes) -> str:
+    """What an event is known by: (kind, order id, part, version in microseconds, rank) and its payload."""
+    digest = hashlib.blake2b(repr(said).encode(), digest_size=20)
+    digest.update(payload)
+    return digest.hexdigest()
+
+
 def _digest(item: Incoming) -> str:
     """What makes two deliveries the same: not when or which way they came."""
     fact = item.fact
     said = (fact.kind, fact.order_id, fact.part, microseconds(fact.version), fact.rank) if fact else ("problem",)
-    return hashlib.blake2b(repr(said).encode() + item.payload, digest_size=20).hexdigest()
+    return digest_of(said, item.payload)
 
 
-def _event_row(item: Incoming, digest: str) -> dict[str, Any]:
+def _row(item: Incoming, digest: str) -> dict[str, Any]:
     fact = item.fact
     return {
         "id": item.event_id,

@@ -53,6 +53,12 @@ async def release(db: Database, tenure: Tenure) -> None:
         await conn.execute(sa.update(lease).where(_held(tenure)).values(owner="", until=None))
 
 
+async def holders(conn: AsyncConnection) -> dict[str, str]:
+    """Who holds which lease at the moment, by its name; what nobody holds is left out."""
+    held = sa.select(lease.c.name, lease.c.owner).where(lease.c.until >= _clock(conn.dialect.name))
+    return {row.name: row.owner for row in await conn.execute(held)}
+
+
 def _held(tenure: Tenure) -> sa.ColumnElement[bool]:
     return (lease.c.name == tenure.name) & (lease.c.fence == tenure.fence)
 

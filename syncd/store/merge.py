@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from syncd.domain.facts import Fact, FactKind
 from syncd.domain.states import OrderState
+from syncd.store import bulk
 from syncd.store.engine import insert_on
 from syncd.store.tables import shop_order
 from syncd.store.types import microseconds
@@ -24,19 +25,24 @@ if TYPE_CHECKING:
 LIVE = 0
 BACKFILL = 1
 
-_GIVEN = (
-    "shop",
-    "order_id",
-    "account",
-    "lane",
-    "version",
-    "rank",
-    "event_id",
-    "deleted_version",
-    "plan_at",
-    "fetch_at",
-    "fetch_version",
-    "changed_at",
+# What `fold` says of an order.
+GIVEN = tuple(
+    shop_order.c[name]
+    for name in (
+        "shop",
+        "order_id",
+        "account",
+        "lane",
+        "version",
+        "rank",
+        "event_id",
+        "deleted_version",
+        "revision",
+        "plan_at",
+        "fetch_at",
+        "fetch_version",
+        "changed_at",
+    )
 )
 
 
@@ -96,11 +102,12 @@ class _Change:
             "rank": self.rank,
             "event_id": self.event_id,
             "deleted_version": self.deleted_version,
+            # More than 1 says that more than the order itself has changed, a reason to plan what is known.
+            "revision": 2 if self.refunded or self.deleted_version is not None else 1,
             "plan_at": self.at if self.event_id else None,
             "fetch_at": self.at if asks else None,
             "fetch_version": self.hinted_version,
             "changed_at": self.at,
-            "replanned": self.refunded or self.deleted_version is not None,
         }
 
 
@@ -122,27 +129,22 @@ def fold(batch: Iterable[Incoming]) -> list[dict[str, Any]]:
 def merge(dialect: str) -> "sqlite.Insert | postgresql.Insert":
     """Insert unknown orders and bring known ones up to date; rows that say nothing new change nothing."""
     stored = shop_order.c
-    # Every bound value costs its conversion for every event, so what is the same for all new orders is written out.
-    blank: sa.ColumnClause[str] = sa.literal_column("''")
-    upsert = insert_on(dialect, shop_order).values(
-        {
-            **{name: sa.bindparam(name) for name in _GIVEN},
-            **dict.fromkeys(("number", "hold_code", "hold_message", "hold_fix"), blank),
-            "state": sa.literal_column(f"'{OrderState.PENDING.value}'"),
-            "revision": sa.literal_column("1"),
-            "fetch_tries": sa.literal_column("0"),
-            "decision": sa.null(),
-            "first_seen_at": sa.bindparam("changed_at"),
-            "planned_at": sa.null(),
-        }
-    )
+    rows = bulk.given(dialect, GIVEN)
+    empty: sa.ColumnClause[str] = sa.literal_column("''")
+    same_for_all: dict[str, sa.ColumnElement[Any]] = {
+        **dict.fromkeys(("number", "hold_code", "hold_message", "hold_fix"), empty),
+        "state": sa.literal_column(f"'{OrderState.PENDING.value}'"),
+        "fetch_tries": sa.literal_column("0"),
+        "first_seen_at": rows.c.changed_at,
+    }
+    values = sa.select(*rows.c, *same_for_all.values()).where(sa.true())  # without WHERE SQLite takes ON for a join's
+    upsert = insert_on(dialect, shop_order).from_select([*(column.name for column in GIVEN), *same_for_all], values)
     given = upsert.excluded
     at = given.changed_at
     newer = given.event_id.is_not(None) & (
         stored.event_id.is_(None) | (sa.tuple_(given.version, given.rank) >= sa.tuple_(stored.version, stored.rank))
     )
-    # Bound under a name of its own: it is no column, only this batch's word that more than the order has changed.
-    replanned = sa.bindparam("replanned", type_=sa.Boolean()) & stored.event_id.is_not(None)
+    replanned = (given.revision > 1) & stored.event_id.is_not(None)
     hinted = given.fetch_version.is_not(None)
     answered = newer & (stored.fetch_version.is_(None) | (given.version > stored.fetch_version))
     first_asked = given.fetch_at.is_not(None) & stored.event_id.is_(None) & stored.fetch_at.is_(None)

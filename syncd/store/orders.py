@@ -17,6 +17,7 @@ from syncd.store.types import hold_columns, hold_of
 _ON_THE_WAY = frozenset({DocumentState.ISSUING, DocumentState.UNCERTAIN})
 _TO_COME = frozenset({DocumentState.PLANNED, DocumentState.WAITING})
 _PAGE = 500
+_ASKED_ENOUGH = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,9 @@ class OrderRow:
     first_seen_at: datetime
     changed_at: datetime
     planned_at: datetime | None
+    awaits: str | None
+    deadline_at: datetime | None
+    trail_seq: int
 
     @classmethod
     def of(cls, row: sa.Row[Any]) -> Self:
@@ -51,6 +55,22 @@ class OrderRow:
             hold=hold_of(row),
             **{name: values[name] for name in _PLAIN},
         )
+
+    @property
+    def skipped(self) -> bool:
+        """Whether a person decided that nothing (more) is issued."""
+        return (self.decision or {}).get("action") == "skip"
+
+    @property
+    def accepted(self) -> frozenset[str]:
+        """The codes of the holds that a person has released."""
+        return frozenset((self.decision or {}).get("accepted", ()))
+
+    @property
+    def retried_at(self) -> datetime | None:
+        """When a person last wanted another look, which is for a register that said no as well."""
+        decision = self.decision or {}
+        return datetime.fromisoformat(decision["at"]) if decision.get("action") == "retry" else None
 
 
 _PLAIN = tuple(name for name in OrderRow.__slots__ if name not in {"state", "deleted", "hold"})
@@ -115,20 +135,44 @@ async def facts(conn: AsyncConnection, row: OrderRow) -> OrderFacts | None:
         return None
     order = (await conn.execute(sa.select(event.c.payload).where(event.c.id == row.event_id))).scalar_one()
     refunds = (
-        sa.select(event.c.part, event.c.payload)
+        sa.select(event.c.id, event.c.part, event.c.payload)
         .where(event.c.shop == row.shop, event.c.order_id == row.order_id, event.c.kind == FactKind.REFUND.value)
         .order_by(event.c.version, event.c.rank, event.c.id)
     )
-    newest = {found.part: found.payload for found in await conn.execute(refunds)}
-    return OrderFacts(order=order, refunds=tuple(newest[part] for part in sorted(newest)), deleted=row.deleted)
+    newest = {found.part: found for found in await conn.execute(refunds)}
+    details = [newest[part] for part in sorted(newest)]
+    return OrderFacts(
+        order=order,
+        refunds=tuple(detail.payload for detail in details),
+        deleted=row.deleted,
+        events=(row.event_id, *(detail.id for detail in details)),
+    )
 
 
 async def planned(
-    conn: AsyncConnection, row: OrderRow, *, state: OrderState, number: str, hold: Hold | None, now: datetime
+    conn: AsyncConnection,
+    row: OrderRow,
+    *,
+    state: OrderState,
+    number: str,
+    hold: Hold | None,
+    now: datetime,
+    awaits: str | None = None,
+    deadline_at: datetime | None = None,
 ) -> bool:
-    """Store what planning this row came to; False if the order changed since it was read and stays due."""
+    """Store what planning this row came to; False if the order changed since it was read and stays due.
+
+    `awaits` is the key of the inquiry whose answer it needs; `deadline_at` is that of what a waiting order would become.
+    """
     current = shop_order.c.revision == row.revision
-    values = {"state": state.value, "number": number, "planned_at": now, **hold_columns(hold)}
+    values = {
+        "state": state.value,
+        "number": number,
+        "planned_at": now,
+        "awaits": awaits,
+        "deadline_at": deadline_at,
+        **hold_columns(hold),
+    }
     await conn.execute(
         sa.update(shop_order)
         .where(_is(row.shop, row.order_id))
@@ -149,6 +193,20 @@ async def replan(conn: AsyncConnection, shop: str, order_id: str, *, now: dateti
     at = now or datetime.now(UTC)
     changes = {"revision": shop_order.c.revision + 1, "plan_at": at, "lane": 0, "changed_at": at}
     return (await conn.execute(sa.update(shop_order).where(_is(shop, order_id)).values(**changes))).rowcount > 0
+
+
+async def replan_unsent(conn: AsyncConnection, account: str, *, now: datetime) -> None:
+    """Have every order of an account planned again that has a document which has certainly not been sent."""
+    row = shop_order.c
+    unsent = document.c.state.in_(sorted({*_TO_COME, DocumentState.HELD})) & (document.c.account == account)
+    own = (document.c.shop == row.shop) & (document.c.order_id == row.order_id) & unsent
+    concerned = sa.exists().where(own)
+    if conn.dialect.name == "postgresql":
+        # In the sequence of `lock_all`, which goes by code points.
+        query = sa.select(row.id).where(concerned).order_by(row.shop.collate("C"), row.order_id.collate("C"))
+        await conn.execute(query.with_for_update(key_share=True))
+    changes = {"revision": row.revision + 1, "plan_at": now, "changed_at": now}
+    await conn.execute(sa.update(shop_order).where(concerned).values(**changes))
 
 
 async def decide(
@@ -195,6 +253,12 @@ async def fetch_failed(conn: AsyncConnection, wish: FetchDue, retry_at: datetime
     await conn.execute(later.values(fetch_at=retry_at, fetch_tries=shop_order.c.fetch_tries + 1))
 
 
+async def bring_forward(conn: AsyncConnection, now: datetime) -> None:
+    """The clock was set back: what was to be planned or asked for later than now is due now."""
+    for due in (shop_order.c.plan_at, shop_order.c.fetch_at):
+        await conn.execute(sa.update(shop_order).where(due.is_not(None), due > now).values({due.name: now}))
+
+
 async def search(
     conn: AsyncConnection, *, state: OrderState | None = None, shop: str | None = None, limit: int | None = None
 ) -> AsyncIterator[OrderRow]:
@@ -221,6 +285,25 @@ async def counts(conn: AsyncConnection) -> dict[OrderState, int]:
     """How many orders stand in each state; every state is named."""
     query = sa.select(shop_order.c.state, sa.func.count()).group_by(shop_order.c.state)
     return dict.fromkeys(OrderState, 0) | {OrderState(state): count for state, count in await conn.execute(query)}
+
+
+async def held(conn: AsyncConnection, limit: int) -> dict[tuple[str, str], int]:
+    """How many held orders, of at most `limit`, wait for a person, by shop and the hold's code.
+
+    Those whose shop is being asked are left out until it has failed to answer for a while.
+    """
+    own = (document.c.shop == shop_order.c.shop) & (document.c.order_id == shop_order.c.order_id)
+    of_document = sa.select(sa.func.min(document.c.hold_code)).where(own, document.c.hold_code != "").scalar_subquery()
+    code = sa.case((shop_order.c.hold_code != "", shop_order.c.hold_code), else_=of_document)
+    waiting = (
+        sa.select(shop_order.c.shop, sa.func.coalesce(code, "").label("code"))
+        .where(shop_order.c.state == OrderState.HELD.value)
+        .where(shop_order.c.fetch_at.is_(None) | (shop_order.c.fetch_tries >= _ASKED_ENOUGH))
+        .limit(limit)
+        .subquery()
+    )
+    query = sa.select(waiting.c.shop, waiting.c.code, sa.func.count()).group_by(waiting.c.shop, waiting.c.code)
+    return {(shop, code): count for shop, code, count in await conn.execute(query)}
 
 
 async def refresh_state(conn: AsyncConnection, shop: str, order_id: str) -> OrderState | None:

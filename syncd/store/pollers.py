@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from syncd.store.engine import Database
 from syncd.store.tables import poller
 
+_LONGEST_INTERVAL = timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
@@ -35,14 +37,24 @@ class PollerRow:
     last_error: str
 
 
-async def claim(db: Database, name: str, *, owner: str, now: datetime, lease: timedelta) -> Turn | None:
-    """Take the turn if it is due and nobody else has it; None otherwise. A name never heard of is due."""
+# Another process may have read its time a little after `now`, and written before us.
+_APART = timedelta(minutes=5)
+
+
+async def claim(
+    db: Database, name: str, *, owner: str, now: datetime, lease: timedelta, interval: timedelta = _LONGEST_INTERVAL
+) -> Turn | None:
+    """Take the turn if it is due and nobody else has it; None otherwise. A name never heard of is due.
+
+    What lies further off than the interval or the lease was written before the clock went back, and holds nobody up.
+    """
     row = poller.c
     blank = {"name": name, "next_at": now, "fence": 0, "last_error": ""}
-    free = row.lease_until.is_(None) | (row.lease_until < now)
+    due = (row.next_at <= now) | (row.next_at > now + interval + _APART)
+    free = row.lease_until.is_(None) | (row.lease_until < now) | (row.lease_until > now + lease + _APART)
     take = (
         sa.update(poller)
-        .where(row.name == name, row.next_at <= now, free)
+        .where(row.name == name, due, free)
         .values(owner=owner, fence=row.fence + 1, lease_until=now + lease)
         .returning(row.cursor, row.fence)
     )
@@ -55,6 +67,11 @@ async def claim(db: Database, name: str, *, owner: str, now: datetime, lease: ti
 async def renew(db: Database, turn: Turn, *, until: datetime) -> bool:
     """Keep the turn for longer; False if somebody else has taken it."""
     return await _mine(db, turn, lease_until=until)
+
+
+async def keep(db: Database, turn: Turn, *, cursor: str) -> bool:
+    """Store how far it came and go on; False (nothing stored) if the turn is lost."""
+    return await _mine(db, turn, cursor=cursor)
 
 
 async def finish(

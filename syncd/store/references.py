@@ -9,6 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from syncd.store.engine import Database, insert
 from syncd.store.tables import reference
 
+# Built once: there are five of these reads to a request, and building one takes longer than running it.
+_ALL = sa.select(reference.c.code, reference.c.value).where(
+    reference.c.account == sa.bindparam("account"), reference.c.kind == sa.bindparam("kind")
+)
+_SOME = _ALL.where(reference.c.code.in_(sa.bindparam("codes", expanding=True)))
+
 
 class LedgerDirectory:
     """`providers.port.Directory` for one account.
@@ -23,12 +29,15 @@ class LedgerDirectory:
 
     async def get(self, kind: str, codes: tuple[str, ...]) -> Mapping[str, str]:
         """The ids known for these codes; unknown ones are left out."""
-        query = _of_kind(self._account, kind).where(reference.c.code.in_(codes))
-        return await self._read(query) if codes else {}
+        if not codes:
+            return {}
+        async with self._database.read() as conn:
+            return await _entries(conn, _SOME, account=self._account, kind=kind, codes=codes)
 
     async def table(self, kind: str) -> Mapping[str, str]:
         """All entries of a kind, empty if it was never read."""
-        return await self._read(_of_kind(self._account, kind))
+        async with self._database.read() as conn:
+            return await table(conn, self._account, kind)
 
     async def replace(self, kind: str, entries: Mapping[str, str]) -> None:
         """Store a list anew, all of it or nothing."""
@@ -36,9 +45,10 @@ class LedgerDirectory:
             await forget(conn, self._account, (kind,))
             await put_many(conn, self._account, kind, entries)
 
-    async def _read(self, query: sa.Select[tuple[str, str]]) -> Mapping[str, str]:
-        async with self._database.read() as conn:
-            return {row.code: row.value for row in await conn.execute(query)}
+
+async def table(conn: AsyncConnection, account: str, kind: str) -> Mapping[str, str]:
+    """The same inside a transaction."""
+    return await _entries(conn, _ALL, account=account, kind=kind)
 
 
 async def put_many(conn: AsyncConnection, account: str, kind: str, entries: Mapping[str, str]) -> None:
@@ -71,6 +81,13 @@ async def forget(conn: AsyncConnection, account: str, kinds: Iterable[str]) -> N
     )
 
 
-def _of_kind(account: str, kind: str) -> sa.Select[tuple[str, str]]:
-    own = (reference.c.account == account) & (reference.c.kind == kind)
-    return sa.select(reference.c.code, reference.c.value).where(own)
+async def forget_one(conn: AsyncConnection, account: str, kind: str, code: str) -> None:
+    """One entry is no longer true."""
+    own = (reference.c.account == account) & (reference.c.kind == kind) & (reference.c.code == code)
+    await conn.execute(sa.delete(reference).where(own))
+
+
+async def _entries(
+    conn: AsyncConnection, query: sa.Select[tuple[str, str]], **given: str | tuple[str, ...]
+) -> Mapping[str, str]:
+    return {row.code: row.value for row in await conn.execute(query, given)}

@@ -4,14 +4,19 @@ The classes are its typed schema; queries are written on the tables at the end, 
 as much per row. Values that SQL compares (states, empty texts in partial indexes) are plain strings.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
+from syncd.store import append_only
 from syncd.store.types import BigId, Json, Money
+
+# Conditions of partial indexes, which a query must repeat word by word.
+NOT_ISSUED = "issued_at IS NULL AND state <> 'withdrawn'"
+OPEN = "resolved_at IS NULL"
 
 
 class Ledger(SQLModel):
@@ -27,9 +32,9 @@ class Ledger(SQLModel):
     )
 
 
-def _partial(name: str, *columns: str, where: str) -> sa.Index:
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
     """An index over the few rows that still wait for something."""
-    return sa.Index(name, *columns, sqlite_where=sa.text(where), info={"where": where})
+    return sa.Index(name, *columns, unique=unique, sqlite_where=sa.text(where), info={"where": where})
 
 
 class Event(Ledger, table=True):
@@ -37,8 +42,8 @@ class Event(Ledger, table=True):
 
     __tablename__ = "event"
     __table_args__ = (
-        sa.UniqueConstraint("shop", "digest"),
-        sa.Index(None, "shop", "order_id", "kind"),
+        # By order: what arrives together stands together, where the digest alone would touch a page for each event.
+        sa.UniqueConstraint("shop", "order_id", "digest"),
         _partial("ix_event_problem", "id", where="problem <> ''"),
     )
 
@@ -64,8 +69,10 @@ class ShopOrder(Ledger, table=True):
     __table_args__ = (
         sa.UniqueConstraint("shop", "order_id"),
         _partial("ix_shop_order_plan", "lane", "plan_at", where="plan_at IS NOT NULL"),
+        _partial("ix_shop_order_awaits", "awaits", where="awaits IS NOT NULL"),
         _partial("ix_shop_order_fetch", "lane", "fetch_at", where="fetch_at IS NOT NULL"),
         sa.Index(None, "state", "shop"),
+        _partial("ix_shop_order_deadline", "account", "deadline_at", where="deadline_at IS NOT NULL"),
     )
 
     id: int = Field(sa_column=sa.Column(BigId, primary_key=True))
@@ -93,6 +100,11 @@ class ShopOrder(Ledger, table=True):
     first_seen_at: datetime
     changed_at: datetime
     planned_at: datetime | None
+    awaits: str | None  # the inquiry without whose answer it cannot be planned
+    deadline_at: datetime | None  # of what it would become, while it waits without a document
+    # How many entries the order's trail has, and the hash of the last: what is cut off at its end is missed as well.
+    trail_seq: int = Field(sa_column=sa.Column(sa.Integer, nullable=False, server_default=sa.text("0")))
+    trail_head: str = Field(sa_column=sa.Column(sa.Text, nullable=False, server_default=sa.text("''")))
 
 
 class Document(Ledger, table=True):
@@ -103,11 +115,12 @@ class Document(Ledger, table=True):
         sa.UniqueConstraint("key"),
         sa.UniqueConstraint("shop", "order_id", "part"),
         sa.ForeignKeyConstraint(["shop", "order_id"], ["shop_order.shop", "shop_order.order_id"]),
-        _partial("ix_document_claim", "account", "lane", "run_at", "id", where="state = 'planned'"),
+        _partial("ix_document_claim", "account", "lane", "shop", "run_at", "id", where="state = 'planned'"),
         _partial("ix_document_uncertain", "account", "run_at", where="state = 'uncertain'"),
         _partial("ix_document_issuing", "account", where="state = 'issuing'"),
         _partial("ix_document_waiting", "original_key", where="state = 'waiting'"),
         _partial("ix_document_issued", "account", "issued_at", where="issued_at IS NOT NULL"),
+        _partial("ix_document_deadline", "account", "deadline_at", where=NOT_ISSUED),
     )
 
     id: int = Field(sa_column=sa.Column(BigId, primary_key=True))
@@ -121,6 +134,7 @@ class Document(Ledger, table=True):
     lane: int
     due_at: datetime
     run_at: datetime
+    deadline_at: datetime | None  # the end of its last lawful day
     draft: str = Field(sa_type=sa.Text)
     original_key: str
     marker: str
@@ -158,7 +172,6 @@ class Attempt(Ledger, table=True):
     answered_at: datetime | None
     status: int | None
     outcome: str
-    detail: dict[str, Any] | None = Field(sa_column=sa.Column(Json, nullable=True))
 
 
 class Reference(Ledger, table=True):
@@ -188,6 +201,28 @@ class Poller(Ledger, table=True):
     last_error: str
 
 
+class Alert(Ledger, table=True):
+    """Something that a person should know. One is open for a cause at a time; closed ones stay."""
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        _partial("uq_alert_open", "code", "subject", where=OPEN, unique=True),
+        _partial("ix_alert_tell", "tell_at", where="tell_at IS NOT NULL"),
+    )
+
+    id: int = Field(sa_column=sa.Column(BigId, primary_key=True))
+    code: str
+    subject: str
+    message: str
+    fix: str
+    raised_at: datetime
+    gone_at: datetime | None  # its cause is gone since then
+    resolved_at: datetime | None
+    told: int  # how often people were told of it
+    tell_at: datetime | None  # when they are to be told next
+    tries: int  # that failed since they were last told
+
+
 class Account(Ledger, table=True):
     """Whether an account may issue."""
 
@@ -211,20 +246,70 @@ class Lease(Ledger, table=True):
     until: datetime | None
 
 
+class Inquiry(Ledger, table=True):
+    """A question to a public register that has no answer yet. Asked once, whatever the number of orders that wait."""
+
+    __tablename__ = "inquiry"
+    __table_args__ = (sa.Index(None, "next_at"),)
+
+    key: str = Field(primary_key=True)
+    addressee: str  # a Register
+    subject: str  # a VAT number, or a day
+    requester: str
+    since: datetime
+    next_at: datetime
+    tries: int
+    problem: str  # why the last try gave no answer
+
+
+class Consultation(Ledger, table=True):
+    """What VIES answered, as evidence. Only ever added to."""
+
+    __tablename__ = "consultation"
+    __table_args__ = (sa.Index(None, "number", "requester", "asked_at"),)
+
+    id: int = Field(sa_column=sa.Column(BigId, primary_key=True))
+    number: str
+    requester: str
+    valid: bool
+    asked_at: datetime
+    reference: str
+    name: str
+    address: str
+    answer: bytes
+
+
+class RateTable(Ledger, table=True):
+    """Rates of exchange of the day that was asked for, or the last published before. Only ever added to."""
+
+    __tablename__ = "rate_table"
+
+    day: date = Field(primary_key=True)
+    published: date
+    source: str
+    per_euro: dict[str, Any] = Field(sa_column=sa.Column(Json, nullable=False))
+    fetched_at: datetime
+
+
 class Trail(Ledger, table=True):
-    """Who did what to an order. Only ever added to."""
+    """Who did what to an order, one chain for each. Only ever added to."""
 
     __tablename__ = "trail"
-    __table_args__ = (sa.Index(None, "shop", "order_id"),)
+    __table_args__ = (sa.UniqueConstraint("shop", "order_id", "seq"),)
 
     id: int = Field(sa_column=sa.Column(BigId, primary_key=True))
     at: datetime
     shop: str
     order_id: str
+    seq: int
     document_key: str
     actor: str
     action: str
-    detail: dict[str, Any] | None = Field(sa_column=sa.Column(Json, nullable=True))
+    detail: dict[str, Any] = Field(sa_column=sa.Column(Json, nullable=False))
+    hash: str
+
+
+append_only.guard(Ledger.metadata)
 
 
 def _table(name: str) -> sa.Table:
@@ -237,8 +322,12 @@ document = _table("document")
 attempt = _table("attempt")
 reference = _table("reference")
 poller = _table("poller")
+alert = _table("alert")
 account = _table("account")
 lease = _table("lease")
+inquiry = _table("inquiry")
+consultation = _table("consultation")
+rate_table = _table("rate_table")
 trail = _table("trail")
 
 

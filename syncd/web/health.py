@@ -1,5 +1,6 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,17 +8,23 @@ from datetime import UTC, datetime
 import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from syncd.dispatch.leases import lease_name
+from syncd.domain.alert import Alert
+from syncd.domain.registers import Register
 from syncd.metrics import Metrics
-from syncd.store import accounts, documents, orders
+from syncd.store import accounts, alerts, deadlines, documents, leases, orders, registers
 from syncd.store.engine import Database, StoreUnavailableError, current, head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """What `/readyz` looks at besides the database: the roles' tasks, by name, True while they run."""
+    """What is looked at besides the database: the roles' tasks, by name, True while they run, and the accounts."""
 
     roles: Callable[[], dict[str, bool]]
+    accounts: tuple[str, ...] = ()
+    me: str = ""  # as a lease names its owner
 
 
 class Health:
@@ -42,22 +49,43 @@ class Health:
     async def ready(self, _: web.Request) -> web.Response:
         """200 if events can be taken in and worked off; 503 says in JSON what is missing.
 
-        A paused account is reported, but does not make the process unready: intake must go on.
+        A paused account and open alerts are reported, but do not make the process unready: intake must go on. Nor does
+        an account for which another process issues.
         """
         problems: list[str] = []
         paused: dict[str, str] = {}
+        alerted: list[dict[str, str]] = []
+        issuers: dict[str, str] = {}
         try:
             revision = await current(self._database)
             if revision != head():
                 problems.append(f"database schema is {revision or 'empty'}, not {head()}: syncd db upgrade")
             async with self._database.read() as connection:
                 paused = {name: hold.message for name, hold in (await accounts.all_paused(connection)).items()}
+                issuers = await self._issuers(connection)
+                alerted = [_public(alert) for alert in await alerts.open_alerts(connection)]
         except StoreUnavailableError as error:
             problems.append(f"database: {error}")
         roles = self._readiness.roles()
         problems.extend(f"{name} is not running" for name, running in roles.items() if not running)
-        body = orjson.dumps({"ready": not problems, "problems": problems, "paused_accounts": paused, "roles": roles})
-        return web.Response(body=body, status=503 if problems else 200, content_type="application/json")
+        body = {
+            "ready": not problems,
+            "problems": problems,
+            "paused_accounts": paused,
+            "alerts": alerted,
+            "issuers": issuers,
+            "roles": roles,
+        }
+        return web.Response(body=orjson.dumps(body), status=503 if problems else 200, content_type="application/json")
+
+    async def _issuers(self, connection: AsyncConnection) -> dict[str, str]:
+        """Who issues for each account; on SQLite there is one process and no question."""
+        if connection.dialect.name == "sqlite":
+            return {}
+        holders = await leases.holders(connection)
+        owners = {account: holders.get(lease_name(account), "") for account in self._readiness.accounts}
+        known = {"": "nobody", self._readiness.me: "this process"}
+        return {account: known.get(owner, "another process") for account, owner in owners.items()}
 
     async def metrics(self, _: web.Request) -> web.Response:
         """Prometheus' text; figures of the ledger are read when asked for."""
@@ -71,4 +99,29 @@ class Health:
         async with self._database.read() as connection:
             for state, count in (await orders.counts(connection)).items():
                 self._metrics.orders.labels(state).set(count)
-            self._metrics.queue_age.set(await documents.queue_age(connection, datetime.now(UTC)))
+            now = datetime.now(UTC)
+            owed = await registers.oldest(connection)
+            for register in Register:
+                age = (now - owed[register]).total_seconds() if register in owed else 0
+                self._metrics.inquiry_age.labels(register.value).set(age)
+            self._metrics.queue_age.set(await documents.queue_age(connection, now))
+            open_ = Counter(alert.condition.code for alert in await alerts.open_alerts(connection))
+            nearest = {name: await deadlines.nearest(connection, name) for name in self._readiness.accounts}
+        self._metrics.alerts.clear()
+        for code, count in open_.items():
+            self._metrics.alerts.labels(code).set(count)
+        self._metrics.deadline.clear()
+        for name, deadline in nearest.items():
+            if deadline is not None:
+                self._metrics.deadline.labels(name).set((deadline - now).total_seconds())
+
+
+def _public(alert: Alert) -> dict[str, str]:
+    said = alert.condition
+    return {
+        "code": said.code,
+        "subject": said.subject,
+        "message": said.message,
+        "fix": said.fix,
+        "since": alert.raised_at.isoformat(),
+    }

@@ -15,6 +15,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.public_json import ORDER
+
 SECRET = "acceptance-secret"
 PATIENCE_SECONDS = 60
 
@@ -60,10 +62,15 @@ class SandboxProcess:
 
     async def fault(self, **fault: Any) -> None:
         """Make the next requests go wrong."""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(f"{self.address}/_sandbox/faults", json=fault) as answer,
-        ):
+        await self._tell("faults", fault)
+
+    async def works(self, **account: str) -> None:
+        """How the account adds up, and which series is its own."""
+        await self._tell("account", account)
+
+    async def _tell(self, what: str, body: dict[str, Any]) -> None:
+        address = f"{self.address}/_sandbox/{what}"
+        async with aiohttp.ClientSession() as session, session.post(address, json=body) as answer:
             assert answer.status < 300, await answer.text()
 
 
@@ -144,11 +151,21 @@ def syncd(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+def beginning(folder: Path, environ: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """A command on the settings of this folder, under way."""
+    command = [sys.executable, "-m", "syncd", *arguments, "-c", str(folder / "syncd.toml")]
+    environment = {**os.environ, "SYNCD_ACCOUNTS__MAIN__TOKEN": "t" * 128, **environ}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
 def orders(folder: Path, *arguments: str) -> list[dict[str, Any]]:
-    """What `syncd orders --json` prints."""
+    """What `syncd orders --json` prints, each object in the promised shape."""
     printed = syncd(folder, "orders", "--json", *arguments)
     assert printed.returncode == 0, printed.stderr
-    return [json.loads(line) for line in printed.stdout.splitlines()]
+    found = [json.loads(line) for line in printed.stdout.splitlines()]
+    for order in found:
+        ORDER.validate(order)
+    return found
 
 
 @contextmanager

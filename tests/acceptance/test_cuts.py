@@ -24,6 +24,7 @@ PLUGIN = '''
 
 import os
 import signal
+from asyncio import selector_events
 
 import aiohttp
 from sqlalchemy.engine import default
@@ -55,7 +56,7 @@ async def issuing(self, method, address, **options):
     issues = method == "POST" and str(address).endswith("/documentos")
     if not issues:
         return await request(self, method, address, **options)
-    reached("before send")
+    reached("before connecting")
     answer = await request(self, method, address, **options)
     reached("headers there")
     read = answer.read
@@ -70,6 +71,23 @@ async def issuing(self, method, address, **options):
 
 
 aiohttp.ClientSession._request = issuing
+write = selector_events._SelectorSocketTransport.write
+
+
+def writing(self, data):
+    """On the socket itself: with a part of the request sent, and with all of it."""
+    if not bytes(data[:5]) == b"POST " or b"/documentos" not in bytes(data[:200]):
+        return write(self, data)
+    reached("before send")
+    counts["half sent"] = counts.get("half sent", 0) + 1
+    if CUT == "half sent" and counts["half sent"] == AT:
+        self._sock.send(bytes(data[: len(data) // 2]))
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, data)
+    reached("sent")
+
+
+selector_events._SelectorSocketTransport.write = writing
 '''
 # Until two orders are issued there are about ninety commits, those of reading included; the first request leaves after
 # the fortieth. An idle daemon goes on reading, so that each of them is reached.
@@ -88,25 +106,27 @@ class Cut:
         return f"{self.stage} {self.at}"
 
 
-REQUESTS = [Cut(stage, at) for stage in ("before send", "headers there", "answer there") for at in (1, 2, 3)]
+STAGES = ("before connecting", "before send", "half sent", "sent", "headers there", "answer there")
+REQUESTS = [Cut(stage, at) for stage in STAGES for at in (1, 2, 3)]
 EVERY_COMMIT = [Cut(stage, at) for stage in ("before commit", "after commit") for at in range(1, COMMITS)]
 SAMPLE = [
     *(Cut("after commit", at) for at in (30, 47, 62)),
     *(Cut("before commit", at) for at in (48, 54)),
-    *(Cut(stage, at) for stage, at in (("before send", 2), ("headers there", 1), ("answer there", 2))),
+    *(Cut(stage, at) for stage, at in (("half sent", 2), ("sent", 1), ("headers there", 1), ("answer there", 2))),
 ]
 CUTS = [*EVERY_COMMIT, *REQUESTS] if os.environ.get("SYNCD_EVERY_CUT") else SAMPLE
 
 
 @contextmanager
-def a_daemon(folder: Path, sandbox: SandboxProcess, cut: Cut | None = None) -> Iterator[SyncdProcess]:
-    environ = {}
+def a_daemon(folder: Path, sandbox: SandboxProcess, database: str, cut: Cut | None = None) -> Iterator[SyncdProcess]:
+    # The dead process' lease is waited out on Postgres.
+    environ = {"SYNCD_ACCOUNTS__MAIN__TIMEOUT_SECONDS": "2", "SYNCD_ACCOUNTS__MAIN__LEASE_SECONDS": "5"}
     if cut is not None:
         (folder / "sitecustomize.py").write_text(PLUGIN, "utf-8")
-        environ = {"PYTHONPATH": str(folder), "CUT": cut.stage, "CUT_AT": str(cut.at)}
+        environ |= {"PYTHONPATH": str(folder), "CUT": cut.stage, "CUT_AT": str(cut.at)}
     with ExitStack() as stack:
         try:
-            daemon = stack.enter_context(running_syncd(folder, sandbox, settle=1, environ=environ))
+            daemon = stack.enter_context(running_syncd(folder, sandbox, database=database, settle=1, environ=environ))
         except AssertionError as error:
             raise DeadBeforeReadyError from error
         yield daemon
@@ -124,26 +144,26 @@ async def until_it_dies(daemon: SyncdProcess) -> None:
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=str)
-async def test_cut_anywhere_each_order_is_issued_once(cut: Cut, tmp_path: Path) -> None:
+async def test_cut_anywhere_each_order_is_issued_once(cut: Cut, database_url: str, tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
-        with suppress(DeadBeforeReadyError), a_daemon(tmp_path, sandbox, cut) as daemon:
+        with suppress(DeadBeforeReadyError), a_daemon(tmp_path, sandbox, database_url, cut) as daemon:
             # Dead before it has answered: the shop tells it again below.
             with suppress(aiohttp.ClientError):
                 await send(daemon.address, *SENT, at_once=1)
             await until_it_dies(daemon)
-        with a_daemon(tmp_path, sandbox) as daemon:
+        with a_daemon(tmp_path, sandbox, database_url) as daemon:
             await send(daemon.address, *SENT)
             found = await settled(tmp_path, len(SENT), "issued")
         await assert_each_once(sandbox, SENT, found)
 
 
 @pytest.mark.parametrize("fault", ["lose_answer", "truncate"])
-async def test_killed_while_an_answer_is_lost_or_half_there(fault: str, tmp_path: Path) -> None:
+async def test_killed_while_an_answer_is_lost_or_half_there(fault: str, database_url: str, tmp_path: Path) -> None:
     with running_sandbox(tmp_path) as sandbox:
         await sandbox.fault(kind=fault, times=2, seconds=0.5, method="POST", path="/api/1.0/documentos")
-        with a_daemon(tmp_path, sandbox, Cut("before commit", 52)) as daemon:
+        with a_daemon(tmp_path, sandbox, database_url, Cut("before commit", 52)) as daemon:
             await send(daemon.address, *SENT, at_once=1)
             await until_it_dies(daemon)
-        with a_daemon(tmp_path, sandbox):
+        with a_daemon(tmp_path, sandbox, database_url):
             found = await settled(tmp_path, len(SENT), "issued")
         await assert_each_once(sandbox, SENT, found)

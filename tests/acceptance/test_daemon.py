@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,31 @@ def test_a_misspelt_key_is_named_with_the_right_one(tmp_path: Path) -> None:
     found = syncd(tmp_path, "check")
     assert found.returncode == 2
     assert "database" in found.stderr
+
+
+async def test_an_account_that_rounds_by_rate_and_takes_prices_with_vat_is_learned(tmp_path: Path) -> None:
+    """Nobody sets anything: the series and the first drafts tell, and no document is off by a cent or issued twice."""
+    sent = [an_order(number, quantity=number % 7 + 1) for number in range(30)[1:]]
+    with running_sandbox(tmp_path) as sandbox:
+        await sandbox.works(arithmetic="rate", default_series="IVA2026")
+        with running_syncd(tmp_path, sandbox) as daemon:
+            assert set(await send(daemon.address, *sent)) == {202}
+            found = await settled(tmp_path, len(sent), "issued")
+            await assert_each_once(sandbox, sent, found)
+            now = datetime.now(UTC).replace(microsecond=0, tzinfo=None).isoformat()
+            back = [order | {"status": "cancelled", "date_modified_gmt": now} for order in sent[:9]]
+            assert set(await send(daemon.address, *back)) == {202}
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while sum(len(order["documents"]) == 2 for order in await settled(tmp_path, len(sent), "issued")) < len(
+                back
+            ):
+                assert time.monotonic() < deadline
+            state = await sandbox.state()
+    found = await asyncio.to_thread(orders, tmp_path)
+    given_back = [document["gross"] for order in found for document in order["documents"] if document["kind"] == "NC"]
+    assert sorted(map(Decimal, given_back)) == totals(back)
+    assert state["documents"] == {"final": len(sent) + len(back), "drafts": 0, "annulled": 0}
+    assert {d["invoice_number"].split("/")[0] for ds in state["markers"].values() for d in ds} == {
+        "FR IVA2026",
+        "NC IVA2026",
+    }

@@ -54,6 +54,7 @@ async def test_while_the_service_is_down_orders_are_taken_in_and_one_alert_is_gi
             await up.aclose()
             assert set(await send(daemon.address, *sent[2:-1])) == {202}
             await until(lambda: shows(daemon, 'syncd_service_up{account="main"} 0.0'))
+            await until(lambda: shows(daemon, 'syncd_alerts{code="service_down"} 1.0'))
             assert await readiness(daemon) == 200  # taking in goes on, so shops may come
             async with await serve(service, port=port):
                 assert await send(daemon.address, sent[-1]) == [202]
@@ -61,9 +62,11 @@ async def test_while_the_service_is_down_orders_are_taken_in_and_one_alert_is_gi
                 await assert_each_once(sandbox, sent, found)
                 assert await shows(daemon, 'syncd_service_up{account="main"} 1.0')
                 assert daemon.stop() == 0
-            assert said(daemon, "service.down") == ["error"]
+            assert said(daemon, "service.down") == ["warning"]
             assert said(daemon, "service.up") == ["info"]
-            assert [entry["event"] for entry in daemon.events() if entry["level"] == "error"] == ["service.down"]
+            assert [(entry["event"], entry["code"]) for entry in daemon.events() if entry["level"] == "error"] == [
+                ("alert.raised", "service_down")
+            ]
 
 
 async def test_while_postgres_is_away_shops_are_asked_to_come_again(
@@ -94,7 +97,7 @@ async def test_while_the_disk_is_full_shops_are_asked_to_come_again(tmp_path: Pa
         await send(daemon.address, sent[0])
         await settled(tmp_path, 1, "issued")
         largest = largest_file(tmp_path)
-        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (largest + 50_000, resource.RLIM_INFINITY))
+        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (largest + 200_000, resource.RLIM_INFINITY))
         statuses = [(await send(daemon.address, order))[0] for order in sent[1:]]
         assert set(statuses) == {202, 503}
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

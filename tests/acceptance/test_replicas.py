@@ -23,6 +23,27 @@ from tests.acceptance.test_daemon import assert_each_once, settled
 SHORT_LEASE = {"SYNCD_ACCOUNTS__MAIN__TIMEOUT_SECONDS": "1", "SYNCD_ACCOUNTS__MAIN__LEASE_SECONDS": "2"}
 
 
+# Stops its process inside the transaction that writes a request ahead: the lease's row is renewed, and locked, in it.
+STOPPED_INSIDE = """
+import os
+import signal
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+left = 3
+
+
+@event.listens_for(Engine, "after_cursor_execute")
+def stop(connection, cursor, statement, *_):
+    global left
+    left -= statement.startswith("INSERT INTO attempt")
+    if not left:
+        left -= 1
+        os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not await condition():
@@ -80,6 +101,53 @@ async def test_stopped_beyond_its_lease_woken_and_killed_each_order_still_has_on
             found = await settled(two, 60, "issued")
             await assert_each_once(sandbox, sent, found)
             assert second.stop() == 0
+
+
+async def test_stopped_inside_the_transaction_that_holds_the_lease_it_is_replaced_and_sends_nothing_more(
+    two_folders: tuple[Path, Path], postgres_url: str
+) -> None:
+    sent = [an_order(number, quantity=number) for number in range(1, 7)]
+    one, two = two_folders
+    (one / "sitecustomize.py").write_text(STOPPED_INSIDE, "utf-8")
+    stops = SHORT_LEASE | {"PYTHONPATH": str(one)}
+    with (
+        running_sandbox(two) as sandbox,
+        running_syncd(one, sandbox, database=postgres_url, environ=stops) as first,
+    ):
+        await until(lambda: issues(first))
+        with running_syncd(two, sandbox, database=postgres_url, environ=SHORT_LEASE, name="second") as second:
+            assert set(await send(second.address, *sent)) == {202}
+            await until(lambda: is_stopped(first))
+            # Its locks last until the server ends the idle session; its lease has long run out by then.
+            await until(lambda: issues(second))
+            done = said(first, "document.done")
+            found = await settled(two, len(sent), "issued")
+            requests = (await sandbox.state())["requests"]
+            os.kill(first.pid, signal.SIGCONT)
+            await until(lambda: has_woken(first))
+            assert (await sandbox.state())["requests"] == requests
+            assert said(first, "document.done") == done
+            await assert_each_once(sandbox, sent, found)
+            assert second.stop() == 0
+
+
+def state_of(pid: int) -> str:
+    """The kernel's letter for it, T for stopped."""
+    return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+
+
+async def is_stopped(daemon: SyncdProcess) -> bool:
+    return state_of(daemon.pid) == "T"
+
+
+async def has_woken(daemon: SyncdProcess) -> bool:
+    """It has noticed that its transaction is gone, or its lease."""
+    return (
+        said(daemon, "lease.store_unavailable")
+        + said(daemon, "lease.lost")
+        + said(daemon, "dispatcher.store_unavailable")
+        > 0
+    )
 
 
 async def test_a_drained_issuer_hands_over_at_once(two_folders: tuple[Path, Path], postgres_url: str) -> None:

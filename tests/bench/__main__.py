@@ -13,7 +13,7 @@ from syncd.sandbox.billpt import RateMode
 from syncd.store.engine import Database
 from tests import stores
 from tests.acceptance.shopfront import SAMPLE
-from tests.bench import accept, ledger, limiter, process
+from tests.bench import accept, ledger, limiter, process, replayed
 from tests.builders import a_line, a_policy, an_order, shipping
 
 PLANS = 5_000
@@ -66,6 +66,15 @@ async def bench_limiter(url: str) -> None:
         )
 
 
+async def bench_replay(name: str, url: str, folder: Path) -> None:
+    figures = await replayed.measure(url, folder)
+    assert not figures["missed"], figures
+    assert not figures["differing"], figures
+    rate = figures["orders_per_s"]
+    report(f"{name}: past orders planned again", f"{rate:,.0f}/s", f"100,000 in {100_000 / rate:.0f} s; at most 60 s")
+    report(f"{name}: processor time of one", f"{figures['cpu_ms']:.2f} ms", f"of {replayed.ORDERS:,} orders")
+
+
 async def bench_claim(name: str, new_url: Callable[[], str]) -> None:
     figures = {}
     for backlog in (1_000, 1_000_000):
@@ -101,9 +110,12 @@ def main() -> None:
 
         asyncio.run(bench_limiter(fresh()))
         asyncio.run(bench_accept("SQLite", fresh()))
+        asyncio.run(bench_replay("SQLite", fresh(), Path(name)))
         asyncio.run(bench_claim("SQLite", fresh))
     with stores.postgres_server() as server:
         asyncio.run(bench_accept("Postgres", asyncio.run(server.create())))
+        with tempfile.TemporaryDirectory() as name:
+            asyncio.run(bench_replay("Postgres", asyncio.run(server.create()), Path(name)))
         waiting = [asyncio.run(server.create()) for _ in range(2)]
         asyncio.run(bench_claim("Postgres", waiting.pop))
 

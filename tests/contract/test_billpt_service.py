@@ -11,9 +11,11 @@ import pytest
 from pydantic import SecretStr
 
 from syncd.dispatch.verify import differences
-from syncd.domain.document import DocumentDraft, DocumentKind, IssuedDocument
+from syncd.domain.capabilities import Profile
+from syncd.domain.document import DocumentDraft, DocumentKind, IssuedDocument, PriceMode
 from syncd.domain.errors import (
     AccountBlockedError,
+    MisjudgedAccountError,
     NoEffectError,
     RefusedError,
     ServiceError,
@@ -151,6 +153,37 @@ async def test_a_sale_is_issued_as_planned_in_one_request(at_billpt: Bench, orde
     assert all(line.vat_rate is not None and line.id and line.article_id for line in issued.lines)
     assert [line.exemption for line in issued.lines] == [line.exemption for line in draft.lines]
     assert at_billpt.gateway.of(Purpose.ISSUE) == ["POST documentos"]
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+async def test_in_a_series_with_vat_a_sale_and_its_credit_note_are_issued_with_prices_that_hold_it(
+    order: Order,
+) -> None:
+    async with bench(Settings(default_series="IVA2026")) as there:
+        draft = sale(order, price_mode=PriceMode.GROSS)
+        issued = await there.issue(draft)
+        assert differences(draft, issued) == ()
+        (stored,) = there.emulator.marked(MARKER)
+        assert stored.series["iva_incluido"] == 1
+        assert [line.priced.price for line in stored.lines] == [line.unit_price for line in draft.lines]
+        back = after(draft, replace(order, refunds=(a_refund(str(order.total)),)), price_mode=PriceMode.GROSS)
+        noted = await there.issue(back, marker=OTHER, originals={draft.key: issued})
+        assert differences(back, noted) == ()
+        assert noted.totals.gross == issued.totals.gross
+
+
+@pytest.mark.parametrize(
+    ("series", "planned", "told"),
+    [("IVA2026", PriceMode.NET, PriceMode.GROSS), ("B2026", PriceMode.GROSS, PriceMode.NET)],
+)
+async def test_a_series_that_takes_prices_otherwise_says_so_before_anything_is_sent(
+    series: str, planned: PriceMode, told: PriceMode
+) -> None:
+    async with bench(series={"*": series}) as there:
+        with pytest.raises(MisjudgedAccountError) as caught:
+            await there.issue(sale(price_mode=planned))
+        assert caught.value.seen == Profile(price_modes={"FR": told})
+        assert there.gateway.of(Purpose.ISSUE) == []
 
 
 async def test_lists_are_read_once_for_all_documents(at_billpt: Bench) -> None:

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 import sqlalchemy as sa
+from aiohttp.test_utils import make_mocked_request
 
 from syncd.dispatch.gateway import AccountGateway
 from syncd.dispatch.leases import Issuer, Lease, LeaseLostError
@@ -15,6 +17,7 @@ from syncd.metrics import Metrics
 from syncd.providers.port import Purpose, Usage
 from syncd.store.engine import Database
 from syncd.store.tables import attempt, lease
+from syncd.web.health import Health, Readiness
 
 LONG, TIMEOUT = timedelta(seconds=60), timedelta(seconds=20)
 
@@ -198,3 +201,18 @@ async def test_a_process_stopped_inside_a_transaction_is_ended_by_the_server(pos
         assert shown == "15s"
     finally:
         await database.close()
+
+
+async def test_readiness_tells_who_issues_for_each_account(replica: Database) -> None:
+    async def issuer(me: str) -> object:
+        readiness = Readiness(roles=dict, accounts=("main",), me=me)
+        answer = await Health(replica, Metrics(), readiness).ready(make_mocked_request("GET", "/readyz"))
+        assert answer.status == 200
+        assert isinstance(answer.body, bytes)
+        return orjson.loads(answer.body)["issuers"]
+
+    assert await issuer("one") == {"main": "nobody"}
+    assert await a_lease(replica, "one").take()
+    assert [await issuer(me) for me in ("one", "other")] == [{"main": "this process"}, {"main": "another process"}]
+    await run_out(replica)
+    assert await issuer("one") == {"main": "nobody"}

@@ -9,10 +9,11 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from syncd.dispatch.gateway import DOWN_AFTER, AccountGateway
+from syncd.dispatch.gateway import AccountGateway
 from syncd.dispatch.leases import Lease
 from syncd.dispatch.throttle import Budget
 from syncd.domain.errors import NoEffectError, UncertainError
+from syncd.domain.patience import DOWN_AFTER
 from syncd.metrics import Metrics
 from syncd.providers.http import JsonApi, Request
 from syncd.providers.port import Purpose

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,15 +12,21 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
+from syncd import __version__
 from syncd.dispatch.reconciler import Desk, Reconciler
 from syncd.domain.document import Amounts, DocumentDraft, IssuedDocument, IssuedLine
 from syncd.domain.facts import Fact, FactKind
+from syncd.domain.registers import Register
 from syncd.domain.states import DocumentState, OrderState
+from syncd.mapping.policy import Policy, fingerprint
 from syncd.shops.port import ShopConfig, load_shop
 from syncd.store import documents, events, orders, trail
 from syncd.store.engine import Database
 from syncd.store.events import Incoming, new_event_id
 from tests.builders import PAID_AT, a_policy
+from tests.disarmed import disarm
+
+POLICY = a_policy(issue_on=frozenset({"paid"}))
 
 Documents = list[tuple[str, str, str]]
 
@@ -56,20 +63,24 @@ ALL_BACK = a_state(3, refunds=[a_refund(1, "12.30", 1), a_refund(2, "12.30", 1)]
 class Office:
     """A ledger and the reconciler that keeps it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, policy: Policy | None = None, registers: frozenset[Register] = frozenset()
+    ) -> None:
         config = ShopConfig(
             name="loja", url="https://loja.example", webhook_secrets=(SecretStr("whsec_" + "c2VjcmV0" * 5),)
         )
-        desk = Desk(shop=load_shop("generic")(config), policy=a_policy(issue_on=frozenset({"paid"})))
+        desk = Desk(shop=load_shop("generic")(config), policy=policy or POLICY)
         self.database = database
-        self.reconciler = Reconciler(database, {"loja": desk}, work=asyncio.Event(), planned=lambda _: None)
+        self.news = asyncio.Event()
+        self.desks = {"loja": desk}
+        self.reconciler = Reconciler(database, self.desks, work=self.news, planned=lambda _: None, registers=registers)
 
-    async def tell(self, *bodies: bytes) -> None:
+    async def tell(self, *bodies: bytes, lane: int = 0) -> None:
         for body in bodies:
             told = orjson.loads(body)
             from_text = PAID_AT.fromisoformat(told["updated_at"])
             fact = Fact(kind=FactKind.ORDER, order_id=told["id"], topic="order", payload=body, version=from_text)
-            await events.accept(self.database, [_incoming(fact)])
+            await events.accept(self.database, [replace(_incoming(fact), lane=lane)])
 
     async def work(self) -> None:
         while await self.reconciler.work_off():
@@ -159,6 +170,7 @@ async def test_any_order_and_repetition_of_the_same_events_ends_in_the_same_docu
 async def _clear(database: Database) -> None:
     from syncd.store.tables import Ledger  # noqa: PLC0415 - only here are rows ever taken out
 
+    await disarm(database)
     async with database.write() as connection:
         for table in reversed(Ledger.metadata.sorted_tables):
             await connection.execute(table.delete())
@@ -236,4 +248,56 @@ async def test_the_story_of_an_order_tells_what_was_planned(database: Database) 
     async with database.read() as connection:
         story = await trail.timeline(connection, "loja", "1001")
     assert [entry.action for entry in story] == ["received", "planned"]
-    assert story[1].detail["documents"] == [{"key": "main/loja/1001/FR/sale", "gross": "24.60"}]
+    (told,) = story[1].detail["documents"]
+    assert (told["key"], told["gross"]) == ("main/loja/1001/FR/sale", "24.60")
+    assert story[1].detail["basis"] == {
+        "events": [story[0].detail["event"]],
+        "deleted": False,
+        "accepted": [],
+        "policy": fingerprint(POLICY),
+        "version": __version__,
+    }
+
+
+async def test_a_clock_that_was_set_back_does_not_keep_an_order_waiting(database: Database) -> None:
+    office = Office(database)
+    shown = [PAID_AT]
+    reconciler = Reconciler(
+        database,
+        office.desks,
+        work=asyncio.Event(),
+        planned=lambda _: None,
+        now=lambda: shown[-1],
+        monotonic=lambda: 0.0,
+    )
+    await office.tell(a_state(1))
+    shown.append(PAID_AT - timedelta(days=1))
+    assert await reconciler.work_off()
+    assert await office.documents() == [EXPECTED[0]]
+
+
+async def test_news_is_looked_at_before_the_rest_of_a_backfill_is_planned(database: Database) -> None:
+    office = Office(database)
+    await office.tell(*(a_state(1, id=str(number)) for number in range(5)), lane=1)
+    office.news.set()
+    await office.reconciler.work_off()
+    await office.tell(a_state(1, id="live"))
+    await office.reconciler.work_off()
+    office.news.clear()
+    claimer = documents.Claimer(database, "main", monotonic=lambda: 0.0)
+    planned = [await claimer.planned(PAID_AT + timedelta(days=1)) for _ in range(2)]
+    assert [claimed.key.order_id for claimed in planned if claimed] == ["live", "0"]
+    await office.work()
+    rest = [await claimer.planned(PAID_AT + timedelta(days=1)) for _ in range(4)]
+    assert [claimed.key.order_id for claimed in rest if claimed] == ["1", "2", "3", "4"]
+
+
+async def test_a_live_event_takes_an_order_out_of_the_backfill(database: Database) -> None:
+    office = Office(database)
+    await office.tell(a_state(1, id="1"), a_state(1, id="2"), lane=1)
+    await office.work()
+    await office.tell(a_state(2, id="2", refunds=[a_refund(1, "12.30", 1)]))
+    await office.work()
+    claimer = documents.Claimer(database, "main", monotonic=lambda: 0.0)
+    found = [await claimer.planned(PAID_AT + timedelta(days=1)) for _ in range(2)]
+    assert [(claimed.key.order_id, claimed.lane) for claimed in found if claimed] == [("2", 0), ("1", 1)]

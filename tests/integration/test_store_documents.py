@@ -27,7 +27,7 @@ SETTLE = timedelta(minutes=1)
 def draft_of(order_id: str = "1001", part: str = "sale", *, minutes: int = 0, **changes: Any) -> DocumentDraft:
     """A draft that has been due since `minutes` after ten."""
     kind = changes.pop("kind", DocumentKind.FR)
-    key = DocumentKey(changes.pop("account", "main"), "loja", order_id, kind, part)
+    key = DocumentKey(changes.pop("account", "main"), changes.pop("shop", "loja"), order_id, kind, part)
     return replace(a_draft(), key=key, due_at=AT - timedelta(hours=2) + timedelta(minutes=minutes), **changes)
 
 
@@ -42,7 +42,8 @@ def answer(provider_id: str = "901", number: str = "FR A/1") -> IssuedDocument:
 
 
 async def plan(db: Database, *drafts: DocumentDraft, lane: int = 0, now: datetime = AT) -> frozenset[str]:
-    await say(db, *(a_fact(order_id=draft.key.order_id) for draft in drafts))
+    for draft in drafts:
+        await say(db, a_fact(order_id=draft.key.order_id), shop=draft.key.shop)
     async with db.write() as conn:
         return await documents.put(conn, drafts, lane=lane, now=now)
 
@@ -242,18 +243,45 @@ async def claim_all(db: Database, claimer: Claimer, now: datetime = AT) -> list[
     return found
 
 
+async def taken(claimer: Claimer) -> DocumentKey:
+    claimed = await claimer.planned(AT)
+    assert claimed is not None
+    return claimed.key
+
+
 async def test_live_goes_before_backfill_and_the_longest_due_first(database: Database) -> None:
     await plan(database, draft_of("1", minutes=1), draft_of("2", minutes=9), lane=1)
     await plan(database, draft_of("3", minutes=20), draft_of("4", minutes=10))
-    assert await claim_all(database, Claimer(database, "main")) == ["4", "3", "1", "2"]
+    assert await claim_all(database, Claimer(database, "main", monotonic=lambda: 0.0)) == ["4", "3", "1", "2"]
 
 
 async def test_a_document_that_comes_late_but_is_older_is_not_overlooked(database: Database) -> None:
-    claimer = Claimer(database, "main")
+    claimer = Claimer(database, "main", monotonic=lambda: 0.0)
     await plan(database, draft_of("1", minutes=50), draft_of("2", minutes=51))
     assert await claimer.planned(AT) is not None
     await plan(database, draft_of("3", minutes=5))
     assert sorted(await claim_all(database, claimer)) == ["2", "3"]
+
+
+async def test_shops_take_turns_so_that_none_waits_for_the_backlog_of_another(database: Database) -> None:
+    claimer = Claimer(database, "main", monotonic=lambda: 0.0)
+    await plan(database, *(draft_of(str(number), minutes=number, shop="loja") for number in range(30)))
+    for order_id in ("0", "1"):
+        assert (await taken(claimer)).order_id == order_id
+    await plan(database, draft_of("single", minutes=60, shop="montra"), draft_of("older", minutes=50, shop="feira"))
+    turns = [await taken(claimer) for _ in range(5)]
+    assert [(key.shop, key.order_id) for key in turns] == [
+        ("montra", "single"),
+        ("feira", "older"),
+        ("loja", "2"),
+        ("loja", "3"),
+        ("loja", "4"),
+    ]
+
+
+async def test_a_shop_whose_documents_are_not_due_yet_holds_nobody_up(database: Database) -> None:
+    await plan(database, draft_of("1", minutes=121, shop="feira"), draft_of("2", shop="loja"))
+    assert await claim_all(database, Claimer(database, "main", monotonic=lambda: 0.0)) == ["2"]
 
 
 async def test_what_is_not_due_yet_and_other_accounts_are_left_alone(database: Database) -> None:

@@ -8,14 +8,26 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from syncd.audit.trail import TrailAudit
 from syncd.domain.errors import SyncdError
-from syncd.store import engine, tables
+from syncd.store import engine, tables, trail
 from syncd.store.engine import Database, StoreUnavailableError, current, head, upgrade
 from syncd.store.migrations.run import configured, to_head
 from syncd.store.tables import Ledger
 from tests import stores
 
 AT = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+
+
+AN_ORDER = {
+    **dict.fromkeys(("account", "number", "hold_code", "hold_message", "hold_fix"), ""),
+    **dict.fromkeys(("lane", "version", "rank", "revision", "fetch_tries"), 0),
+    "shop": "loja",
+    "state": "pending",
+    "first_seen_at": AT,
+    "changed_at": AT,
+}
+AN_ENTRY = {"shop": "loja", "at": AT, "actor": "ana", "action": "skip", "document_key": "", "detail": {"reason": "ü"}}
 
 
 def an_account(name: str) -> dict[str, object]:
@@ -117,8 +129,8 @@ async def test_a_locked_sqlite_file_is_a_store_that_is_unavailable(sqlite_url: s
     async with holder.write() as conn:
         await conn.execute(holder.insert(tables.account), an_account("mine"))
         with pytest.raises(StoreUnavailableError):
-            async with waiter.write():
-                pass
+            async with waiter.write() as too_early:
+                await too_early.execute(waiter.insert(tables.account), an_account("waiting"))
     async with waiter.write() as conn:
         await conn.execute(waiter.insert(tables.account), an_account("now mine"))
     assert await names(holder) == {"mine", "now mine"}
@@ -207,3 +219,35 @@ async def test_a_database_of_a_newer_version_is_left_alone(database: Database, d
         await conn.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SyncdError, match="another version"):
         await upgrade(database_url)
+
+
+async def test_the_revisions_make_the_triggers_of_the_code(database: Database) -> None:
+    made = await _triggers(database)
+    async with database.write() as conn:
+        await conn.run_sync(Ledger.metadata.drop_all)
+        await conn.execute(sa.text("DROP TABLE alembic_version"))
+        await conn.run_sync(to_head)
+    assert made
+    assert await _triggers(database) == made
+
+
+async def _triggers(db: Database) -> list[tuple[str, str]]:
+    sqlite = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+    postgres = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname"
+    async with db.read() as conn:
+        found = await conn.execute(sa.text(sqlite if db.dialect == "sqlite" else postgres))
+        return [(name, definition) for name, definition in found]
+
+
+async def test_a_trail_from_before_the_chain_is_linked_by_the_upgrade(database: Database) -> None:
+    async with database.write() as conn:
+        await conn.run_sync(lambda sync: command.downgrade(configured(sync), "0006"))
+        for order_id in ("1", "2"):
+            await conn.execute(sa.insert(tables.shop_order).values(**AN_ORDER, order_id=order_id))
+        for order_id in ("1", "2", "1"):
+            await conn.execute(sa.insert(tables.trail).values(**AN_ENTRY, order_id=order_id))
+        await conn.run_sync(to_head)
+        await trail.write(conn, at=AT, shop="loja", order_id="1", actor="ana", action="retry")
+    audit = TrailAudit(database)
+    assert [found async for found in audit.breaks()] == []
+    assert (audit.orders, audit.entries) == (2, 4)

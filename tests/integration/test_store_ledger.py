@@ -149,6 +149,15 @@ async def test_a_failure_is_shown_and_the_last_success_stays(database: Database)
     assert (row.last_ok_at, row.last_error) == (AT, "the shop is away")
 
 
+async def test_a_clock_that_was_set_back_stops_no_poller(database: Database) -> None:
+    turn = await claim(database, "a", after(48 * 3600))
+    assert turn is not None
+    back = await claim(database, "b")  # two days earlier, and the lease runs until the day after tomorrow
+    assert back is not None
+    await pollers.finish(database, back, cursor="c", next_at=after(49 * 3600), now=after(48 * 3600))
+    assert await claim(database, "b") is not None
+
+
 # -- the trail ----------------------------------------------------------------------
 
 

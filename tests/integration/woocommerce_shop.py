@@ -38,6 +38,7 @@ class WooCommerce:
     requests: list[str] = field(default_factory=list)  # path and query
     authorizations: list[str] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)  # single orders wait here while it is closed
+    sorted_by: str = "date_created_gmt"  # or the shop's own clock
     url: str = ""
 
     def __post_init__(self) -> None:
@@ -88,13 +89,16 @@ class WooCommerce:
         if not (1 <= per_page <= 100 and page >= 1):
             return error(400, "rest_invalid_param", "Invalid parameter(s): per_page")
         # Without this the shop compares with its own zone's times.
-        assert "modified_after" not in query or query["dates_are_gmt"] == "true"
+        assert not {"modified_after", "after", "before"} & set(query) or query["dates_are_gmt"] == "true"
         found = [
             order
             for order in self.orders.values()
-            if order["status"] != "trash" and order["date_modified_gmt"] > query.get("modified_after", "")
+            if order["status"] != "trash"
+            and order["date_modified_gmt"] > query.get("modified_after", "")
+            and query.get("after", "") < order["date_created_gmt"] < query.get("before", "9999")
         ]
-        found.sort(key=lambda order: int(order["id"]), reverse=query.get("order", "desc") == "desc")
+        field = {"id": "id", "date": self.sorted_by}[query.get("orderby", "date")]
+        found.sort(key=lambda order: (order[field], order["id"]), reverse=query.get("order", "desc") == "desc")
         pages = -(-len(found) // per_page)
         headers = {"X-WP-Total": str(len(found)), "X-WP-TotalPages": str(pages)}
         return answer(found[(page - 1) * per_page : page * per_page], headers=headers)

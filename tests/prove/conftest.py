@@ -1,11 +1,12 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.prove.world import sqlite_in_the_loop
+from tests.prove.clock import SimulatedLoop
 
 
-@pytest.fixture(autouse=True)
-def _sqlite_in_the_loop() -> Iterator[None]:
-    with sqlite_in_the_loop():
-        yield
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], SimulatedLoop]]:
+    """A world simulates its loop's time; outside of one it is an ordinary loop."""
+    return {"simulated": SimulatedLoop}

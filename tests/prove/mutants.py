@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RECOVERY = "tests/prove/test_recovery.py"
+PROVING = "tests/prove/test_proving.py"
 STORE = "tests/integration/test_store_documents.py"
 
 
@@ -24,6 +25,30 @@ class Mutant:
 
 
 MUTANTS = (
+    Mutant(
+        guard="a draft is compared before it is made final",
+        file="syncd/dispatch/proving.py",
+        text="        if not wrong:\n",
+        without="        if True:\n",
+        tests=(f"{PROVING}::test_a_draft_teaches_how_the_account_adds_up_and_no_wrong_document_comes_into_being",),
+    ),
+    Mutant(
+        guard="what one document has proven is not believed of one that claims more",
+        file="syncd/dispatch/verify.py",
+        text="frozenset({shape_of(draft), *map(refutation, unlike(draft))})",
+        without="frozenset({shape_of(draft)})",
+        tests=(
+            f"{PROVING}::test_what_was_proven_by_documents_that_tell_nothing_is_proven_again_by_one_that_does",
+            "tests/unit/test_outcome.py",
+        ),
+    ),
+    Mutant(
+        guard="a draft that is left behind is remembered",
+        file="syncd/dispatch/proving.py",
+        text="await references.put_many(connection, self._account, LEFT_BEHIND, {str(claimed.id): left})",
+        without="pass",
+        tests=(f"{PROVING}::test_a_proven_draft_outlives_the_process_that_made_it",),
+    ),
     Mutant(
         guard="the search compares the marker",
         file="syncd/providers/billpt/wire.py",
@@ -54,6 +79,13 @@ MUTANTS = (
         text="    if request.writes:\n        return UncertainError(",
         without="    if request.writes:\n        return NoEffectError(",
         tests=(f"{RECOVERY}::test_a_lost_answer_costs_three_requests_and_makes_one_document",),
+    ),
+    Mutant(
+        guard="a connection carries one exchange",
+        file="syncd/providers/http.py",
+        text="limit=CONNECTIONS, force_close=True",
+        without="limit=CONNECTIONS",
+        tests=("tests/unit/test_billpt_http.py",),
     ),
     Mutant(
         guard="an unreadable success or a 5xx is unknown",

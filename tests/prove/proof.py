@@ -1,37 +1,40 @@
-"""`make prove`: many schedules on all cores, a report beside this file, and a failing seed with its command."""
+"""`make prove`: many schedules on all cores, every cut, a report beside this file, and each failure with its command."""
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import median, quantiles
 
-import structlog
-
-from tests.prove.schedules import Result, run
-from tests.prove.world import SETTLE, sqlite_in_the_loop
+from tests.prove import cuts
+from tests.prove.clock import SimulatedLoop
+from tests.prove.judge import Result
+from tests.prove.report import command, report
+from tests.prove.schedules import run
 from tests.stores import PostgresServer, SqliteTemplate, postgres_server
 
 REPORT = Path(__file__).with_name("REPORT.md")
 MEMORY = Path("/dev/shm")
+# What those have to say who talk with the dead.
+GRAVEDIGGERS = ("aiohttp.server", "asyncio", "sqlalchemy.pool")
 
 
 def main() -> int:
-    """0 if no schedule went wrong."""
+    """0 if nothing went wrong."""
     asked = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
     asked.add_argument("--schedules", type=int, default=10_000, help="on SQLite")
     asked.add_argument("--postgres", type=int, default=100, help="more of them on Postgres")
+    asked.add_argument("--cuts", choices=("all", "some", "none"), default="all", help="kill a real daemon there")
     asked.add_argument("--first", type=int, default=0, help="the first seed")
     asked.add_argument("--seed", type=int, help="replay one schedule and show what the program logs")
     asked.add_argument("--minutes", type=float, default=120, help="begin no schedule after that")
@@ -41,20 +44,21 @@ def main() -> int:
         template = SqliteTemplate(folder)
         if given.seed is not None:
             return _replay(given.seed, template, folder)
-        seeds = range(given.first, given.first + given.schedules)
         started = time.monotonic()
         until = started + 60 * given.minutes
+        seeds = range(given.first, given.first + given.schedules)
         results = list(_all(seeds, partial(_on_sqlite, template, folder), given.workers, until))
-        on_sqlite = len(results)
+        on_postgres = []
         if given.postgres:
             with postgres_server() as server:
-                results += _all(
-                    range(given.first, given.first + given.postgres), partial(_on_postgres, server), 1, until + 120
-                )
-    text = _report(results, time.monotonic() - started, given.workers, len(results) - on_sqlite)
+                seeds = range(given.first, given.first + given.postgres)
+                on_postgres = list(_all(seeds, partial(_on_postgres, server), given.workers, until + 120))
+        seconds = time.monotonic() - started
+        swept = [] if given.cuts == "none" else cuts.sweep(folder, every=given.cuts == "all", workers=given.workers)
+    text = report(results, on_postgres, swept, seconds=seconds, workers=given.workers)
     REPORT.write_text(text, "utf-8")
     _say(text)
-    return 1 if any(result.wrong for result in results) else 0
+    return 1 if any(result.wrong for result in (*results, *on_postgres)) or any(sweep.failed for sweep in swept) else 0
 
 
 def _all(seeds: range, play: partial[Result], workers: int, until: float) -> Iterator[Result]:
@@ -62,7 +66,7 @@ def _all(seeds: range, play: partial[Result], workers: int, until: float) -> Ite
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet) as pool:
         for done, result in enumerate(pool.map(play, seeds, chunksize=5), start=1):
             if result.wrong:
-                _say(f"seed {result.seed}: {'; '.join(result.wrong)}\n  replay: {_command(result.seed)}")
+                _say(f"seed {result.seed}: {'; '.join(result.wrong)}\n  replay: {command(result.seed)}")
             if done % 100 == 0:
                 _say(f"{done} of {len(seeds)}")
             yield result
@@ -75,24 +79,34 @@ def _on_sqlite(template: SqliteTemplate, folder: Path, seed: int) -> Result:
     own = folder / str(os.getpid())
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
-    with sqlite_in_the_loop():
-        return asyncio.run(run(seed, template.copy_to(own)))
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        return _slim(runner.run(run(seed, template.copy_to(own))))
 
 
 def _on_postgres(server: PostgresServer, seed: int) -> Result:
-    async def play() -> Result:
-        url = await server.create()
-        try:
-            return await run(seed, url)
-        finally:
-            await server.drop(url)
+    url = asyncio.run(server.create())
+    try:
+        with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+            return _slim(runner.run(run(seed, url)))
+    finally:
+        asyncio.run(server.drop(url))
 
-    return asyncio.run(play())
+
+def _slim(result: Result) -> Result:
+    """Its log stays where it was written: a replay shows it."""
+    result.log.clear()
+    return result
 
 
 def _replay(seed: int, template: SqliteTemplate, folder: Path) -> int:
-    result = _on_sqlite(template, folder, seed)
-    _say(f"met: {dict(result.met)}\nrequests: {dict(result.purposes)}\ndocuments: {result.documents}")
+    _quiet()
+    (folder / "replay").mkdir()
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        result = runner.run(run(seed, template.copy_to(folder / "replay")))
+    for entry in result.log:
+        said = {name: value for name, value in entry.items() if name not in ("at", "event", "log_level", "account")}
+        _say(f"{entry['at']:%H:%M:%S.%f} {entry['event']:24} {said}")
+    _say(f"met: {dict(result.met)}\nrequests: {dict(result.purposes)}\ndocuments: {dict(result.kinds)}")
     _say("\n".join(result.wrong) or "nothing wrong")
     return 1 if result.wrong else 0
 
@@ -104,65 +118,11 @@ def _folder() -> Iterator[Path]:
 
 
 def _quiet() -> None:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    # The emulator cannot answer those who have died, and says so.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-
-
-def _command(seed: int) -> str:
-    return f"python -m tests.prove --seed {seed}"
-
-
-def _report(results: list[Result], seconds: float, workers: int, on_postgres: int) -> str:
-    met: Counter[str] = Counter()
-    purposes: Counter[str] = Counter()
-    for result in results:
-        met += result.met
-        purposes += result.purposes
-    wrong = [result for result in results if result.wrong]
-    issued = sum(result.documents for result in results)
-    settled = sorted(value for result in results for value in result.settle_seconds)
-    recovered = Counter(value for result in results for value in result.requests_of_recovered)
-    said = [text for result in wrong for text in result.wrong]
-    lines = [
-        "# What the schedules proved",
-        "",
-        f"Written by `make prove`: {len(results)} schedules ({on_postgres} on Postgres),",
-        f"{sum(result.orders for result in results)} orders, {issued} legal documents,",
-        f"in {seconds / 60:.0f} minutes with {workers} workers.",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| schedules that went wrong | {len(wrong)} |",
-        f"| duplicate documents | {sum(' exists ' in text and ' 0 times' not in text for text in said)} |",
-        f"| missing documents | {sum(' 0 times' in text for text in said)} |",
-        f"| wrong amounts | {sum(' at the service' in text or 'kept' in text for text in said)} |",
-        f"| drafts left behind, without legal effect | {sum(result.drafts_left for result in results)} |",
-        "",
-        "| what went wrong on purpose | times |",
-        "|---|---|",
-        *(f"| {name} | {number} |" for name, number in met.most_common()),
-        "",
-        f"{len(settled)} answers were lost. From the loss to the record, at a settle time of {SETTLE.seconds} s",
-        f"and in simulated time: {_spread(settled)}.",
-        "",
-        f"Requests: {', '.join(f'{name} {number}' for name, number in purposes.most_common())};",
-        f"{sum(purposes.values()) / max(1, issued):.2f} for each document, all faults, drafts and kills included.",
-        f"Documents with a lost answer by the requests spent on them: {_table(recovered)}.",
-        "",
-        *(f"- seed {result.seed}: {'; '.join(result.wrong)} (`{_command(result.seed)}`)" for result in wrong),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _spread(values: list[float]) -> str:
-    if len(values) < 2:
-        return "too few to say"
-    return f"median {median(values):.0f} s, 95 % within {quantiles(values, n=20)[-1]:.0f} s, longest {values[-1]:.0f} s"
-
-
-def _table(counts: Counter[int]) -> str:
-    return ", ".join(f"{requests}: {times}" for requests, times in sorted(counts.items())) or "none"
+    for name in GRAVEDIGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    # What is loaded by now stays for ever: looking through it again and again would take a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _say(text: str) -> None:

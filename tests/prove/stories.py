@@ -56,7 +56,9 @@ class Story:
         )
 
 
-def a_desk(paid_document: PaidDocument = PaidDocument.FR, *, unpaid_document: bool = False) -> Desk:
+def a_desk(
+    paid_document: PaidDocument = PaidDocument.FR, *, unpaid_document: bool = False, learns_arithmetic: bool = True
+) -> Desk:
     """A shop of our own document at a Bill.pt account."""
     policy = a_policy(
         capabilities=BillPt.capabilities,
@@ -65,6 +67,7 @@ def a_desk(paid_document: PaidDocument = PaidDocument.FR, *, unpaid_document: bo
         issue_on=frozenset({"paid", "unpaid"} if unpaid_document else {"paid"}),
         unknown_payment="OU",
         payments={"stripe": "CC"},
+        learns_arithmetic=learns_arithmetic,
     )
     return Desk(shop=GenericShop(ShopConfig(name="loja", url="", webhook_secrets=())), policy=policy)
 

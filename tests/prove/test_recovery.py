@@ -1,5 +1,6 @@
 """What becomes of a document whose answer was lost, case by case, against the emulator and in simulated time."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,8 +16,10 @@ from syncd.sandbox.billpt import Fault, FaultKind
 from syncd.sandbox.billpt.records import Document
 from syncd.store import attempts, documents, events, orders
 from syncd.store.documents import DocumentRow
+from tests.prove.clock import the_loop
+from tests.prove.fate import Fate, Killed
 from tests.prove.stories import Story, a_desk
-from tests.prove.world import SETTLE, Fate, Killed, Process, World, a_world
+from tests.prove.world import SETTLE, Process, World, a_world
 
 ISSUING = "/api/1.0/documentos"
 UNCERTAIN_KINDS = (
@@ -42,7 +45,7 @@ class Bench:
 
     async def tell(self, story: Story, state: int = 0) -> None:
         database = self.world.open_ledger()
-        await events.accept(database, [story.incoming(state, self.world.time.now())])
+        await events.accept(database, [story.incoming(state, the_loop().now())])
         await database.close()
 
     def fail(self, kind: FaultKind, **options: Any) -> None:
@@ -58,7 +61,7 @@ class Bench:
 
     async def settle(self, process: Process, times: int = 1) -> None:
         for _ in range(times):
-            await self.world.stage.pass_time(SETTLE.total_seconds())
+            await asyncio.sleep(SETTLE.total_seconds())
             await self.work(process)
 
     async def rows(self) -> list[DocumentRow]:
@@ -143,7 +146,7 @@ async def test_nothing_is_searched_before_the_settle_time(sqlite_url: str) -> No
         bench.fail(FaultKind.LOSE_ANSWER)
         bench.fail(FaultKind.LAG, seconds=50)
         await bench.work(process)
-        await bench.world.stage.pass_time(SETTLE.total_seconds() - 1)
+        await asyncio.sleep(SETTLE.total_seconds() - 1)
         await bench.work(process)
         assert await bench.requests("verify") == 0
         await bench.settle(process)
@@ -264,7 +267,7 @@ async def test_a_document_that_surfaces_after_its_order_was_cancelled_is_credite
         await bench.tell(story)
         bench.fail(FaultKind.SLOW_BEFORE, seconds=3 * SETTLE.total_seconds())
         await bench.work(process)
-        await bench.world.stage.pass_time(SETTLE.total_seconds())
+        await asyncio.sleep(SETTLE.total_seconds())
         await process.dispatcher.step()  # searched: certainly absent, planned again
         await bench.tell(story, 2)
         await bench.work(process)  # cancelled, so that nothing is due any more
@@ -320,6 +323,25 @@ async def test_a_blocked_account_pauses_the_search_and_holds_no_order(sqlite_url
         assert row.state is DocumentState.ISSUED
 
 
+async def test_an_account_that_passes_its_check_and_refuses_again_is_asked_less_and_less(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        bench.fail(FaultKind.REFUSE, code="309", times=None)
+        await process.reconciler.work_off()
+        await process.dispatcher.step()
+        rests: list[float] = []
+        while len(rests) < 8:
+            if rest := await process.dispatcher.step():
+                rests.append(rest)
+                await asyncio.sleep(rest)
+        assert rests[:3] == sorted(set(rests[:3]))
+        assert all(50 < rest <= 60 for rest in rests[3:])
+        bench.world.stage.emulator.faults.clear()
+        await bench.settle(process)
+        (row,) = await bench.rows()
+        assert row.state is DocumentState.ISSUED
+
+
 async def test_killed_between_write_ahead_and_record_it_is_found(sqlite_url: str) -> None:
     async with a_bench(sqlite_url) as bench:
         await bench.tell(an_order())
@@ -341,9 +363,43 @@ async def test_who_was_overtaken_by_another_attempt_changes_nothing(sqlite_url: 
     async with a_bench(sqlite_url) as bench, bench.world.process() as process:
         await bench.tell(an_order())
         await process.reconciler.work_off()
-        claimed = await process.dispatcher._claimer.planned(bench.world.time.now())
+        claimed = await process.dispatcher._claimer.planned(the_loop().now())
         assert claimed is not None
         outcome = Outcome(state=DocumentState.PLANNED)
         await process.dispatcher._record(replace(claimed, marker="syncd:earlier"), outcome, "came back late")
         (row,) = await bench.rows()
         assert row.state is DocumentState.ISSUING
+
+
+async def test_a_fault_that_only_one_document_meets_ends_with_a_person(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        bench.fail(FaultKind.ERROR_BEFORE, times=2)
+        await bench.work(process)
+        await bench.settle(process, 1)
+        await bench.tell(an_order("2"))  # goes through, so that the service is well
+        await bench.work(process)
+        bench.fail(FaultKind.ERROR_BEFORE, times=None)
+        await bench.settle(process, 12)
+        (row,) = await bench.rows()
+        assert row.state is DocumentState.HELD
+        assert row.hold is not None
+        assert row.hold.code == "service_fault"
+        assert "failed with status 500" in row.hold.message
+        spent = await bench.requests("issue")
+        await bench.settle(process, 5)
+        assert await bench.requests("issue") == spent
+
+
+async def test_while_nothing_goes_through_a_fault_is_the_services_and_passes(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        bench.fail(FaultKind.ERROR_BEFORE, times=None)
+        await bench.work(process)
+        await bench.settle(process, 12)
+        (row,) = await bench.rows()
+        assert row.hold is None
+        bench.world.stage.emulator.faults.clear()
+        await bench.settle(process, 3)
+        (row,) = await bench.rows()
+        assert row.state is DocumentState.ISSUED

@@ -1,161 +1,81 @@
-"""The parts of a schedule: simulated time, an emulator that obeys it, and processes that can die at any moment.
+"""The parts of a schedule: simulated time, the emulator at the end of a wire, and processes that can die at any step.
 
-Everything that decides is real: planner, ledger, reconciler, dispatcher, adapter, emulator, and HTTP between the last
-two. Simulated are only time, the request budget (which would wait in real time), and death.
+Everything that decides is real: intake, planner, ledger, reconciler, lease, dispatcher, budget, adapter, its HTTP
+client, and the emulator with its HTTP server. Simulated are time, the wire between the last two, and death.
 """
 
 import asyncio
-import heapq
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from itertools import count
-from typing import Any
+from datetime import datetime, timedelta, tzinfo
+from functools import partial
+from itertools import product
+from typing import Any, cast
+from unittest.mock import patch
 
-import aiosqlite
+import aiohttp
+import sqlalchemy as sa
 from aiohttp import web
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from syncd.dispatch import dispatcher as dispatching
+from syncd.dispatch import reconciler as reconciling
+from syncd.dispatch import recovery
 from syncd.dispatch.dispatcher import Account, Dispatcher
 from syncd.dispatch.gateway import AccountGateway
+from syncd.dispatch.leases import Issuer, Lease
+from syncd.dispatch.proving import PROVEN
 from syncd.dispatch.reconciler import Desk, Reconciler
-from syncd.dispatch.throttle import Budget, Slot
+from syncd.dispatch.throttle import Budget
+from syncd.intake import receive
 from syncd.metrics import Metrics
+from syncd.providers.billpt import adapter
 from syncd.providers.billpt.adapter import BillPt
-from syncd.providers.port import AccountConfig, Usage
+from syncd.providers.port import AccountConfig
 from syncd.sandbox.billpt import BillPt as Emulator
 from syncd.sandbox.billpt import Clock, Settings
-from syncd.sandbox.server import serve
+from syncd.sandbox.billpt.faults import Faults
+from syncd.store import engine, leases, references
 from syncd.store.engine import Database
 from syncd.store.references import LedgerDirectory
+from syncd.store.tables import document as ledger
+from syncd.store.tables import reference
+from tests.prove.clock import the_loop
+from tests.prove.fate import Fate, Mortal, living
+from tests.prove.ledger import a_ledger
+from tests.prove.wire import Network, Wire
 
 SETTLE = timedelta(seconds=60)
 # An answer that comes later than this finds nobody waiting.
 TIMEOUT_SECONDS = 30.0
+# Renewed less often than in life, or most of a schedule would be renewals.
+LEASE = timedelta(minutes=20)
+LONGEST_SLEEP = 600.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Time:
-    """Time that passes when it is told to; whoever sleeps wakes in order."""
+class _Calendar(datetime):
+    """`datetime` for modules that ask for the time of day themselves."""
 
-    def __init__(self) -> None:
-        # Not a fixed day: requests are written down with the machine's time, and a search begins a day before.
-        self._start = datetime.now(UTC).replace(microsecond=0)
-        self._seconds = 0.0
-        self._sleepers: list[tuple[float, int, asyncio.Event]] = []
-        self._numbers = count()
-
-    def now(self) -> datetime:
-        return self._start + timedelta(seconds=self._seconds)
-
-    def seconds(self) -> float:
-        return self._seconds
-
-    def skip(self, seconds: float) -> None:
-        self._seconds += seconds
-
-    async def sleep(self, seconds: float) -> None:
-        woken = asyncio.Event()
-        heapq.heappush(self._sleepers, (self._seconds + seconds, next(self._numbers), woken))
-        await woken.wait()
-
-    def wake_next(self, until: float) -> bool:
-        """Wake the first one who has slept enough by then; False if there is none."""
-        if not self._sleepers or self._sleepers[0][0] > until:
-            return False
-        at, _, woken = heapq.heappop(self._sleepers)
-        self._seconds = max(self._seconds, at)
-        woken.set()
-        return True
-
-
-class Killed(BaseException):
-    """The process is no more: nothing that it still does reaches the ledger or the service."""
-
-
-class Fate:
-    """Says at which touch of the outside world a process dies: `touches` of the ledger, or `requests` to the service."""
-
-    def __init__(self, touches: int | None = None, requests: int | None = None) -> None:
-        self._touches = touches
-        self._requests = requests
-        self.dead = False
-
-    def touch(self) -> None:
-        """At the ledger; raises Killed."""
-        if self._touches is not None:
-            self._touches -= 1
-            self.dead = self.dead or self._touches <= 0
-        if self.dead:
-            raise Killed
-
-    def strikes(self) -> bool:
-        """At the service: whether death comes with this."""
-        if self._requests is None or self.dead:
-            return False
-        self._requests -= 1
-        self.dead = self._requests <= 0
-        return self.dead
-
-
-class MortalDatabase(Database):
-    """The ledger as a process sees it that may die around every transaction."""
-
-    fate = Fate()
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        self.fate.touch()
-        async with super().read() as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        self.fate.touch()
-        async with super().write() as connection:
-            yield connection
-            self.fate.touch()
-        self.fate.touch()
-
-
-class OpenBudget(Budget):
-    """A budget without a limit: how it waits is proven elsewhere, in real time."""
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Slot]:
-        yield Slot(self, 0, 0)
-
-    def learn(self, usage: Usage, *, taken: int, granted: int) -> None:
-        """Nothing: a 429 delays the document, which happens in simulated time."""
-
-
-_request: ContextVar[web.Request] = ContextVar("request")
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Any:
+        return the_loop().now().astimezone(tz)
 
 
 class Stage:
-    """The emulator with simulated time, where answers come late, lack `Retry-After`, or find their asker dead."""
+    """The emulator in simulated time, which may forget `Retry-After`, or find its asker dead."""
 
-    name = "billpt"
-
-    def __init__(self, time: Time, *, seed: str, chance: random.Random) -> None:
-        clock = Clock(monotonic=time.seconds, now=time.now, sleep=self._sleep)
-        self.emulator = Emulator(Settings(rate_limit=None), clock=clock, seed=seed)
+    def __init__(self, settings: Settings, *, seed: int, chance: random.Random) -> None:
+        clock = Clock(monotonic=the_loop().time, now=the_loop().now, sleep=asyncio.sleep)
+        self.emulator = Emulator(settings, clock=clock, seed="prove")
+        self.emulator.faults = Faults(str(seed))
         self.fate = Fate()
         self.met: Counter[str] = Counter()
-        self._time = time
         self._chance = chance
-        self._busy = 0
-
-    @property
-    def token(self) -> str:
-        return self.emulator.token
 
     def application(self) -> web.Application:
         @web.middleware
@@ -166,144 +86,211 @@ class Stage:
         application.middlewares.append(between)
         return application
 
-    async def pass_time(self, seconds: float) -> None:
-        """Let time pass, and everything that becomes due in it happen in its order."""
-        until = self._time.seconds() + seconds
-        while self._time.wake_next(until):
-            await self._quiet()
-        self._time.skip(until - self._time.seconds())
-
-    async def _quiet(self) -> None:
-        await asyncio.sleep(0)
-        while self._busy:  # noqa: ASYNC110 - what it waits for may end by falling asleep, which sets no event
-            await asyncio.sleep(0)
-
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._busy += 1
-        _request.set(request)
-        try:
-            self._strike(request, "killed when a request had left")
-            response = await handler(request)
-            self._strike(request, "killed before an answer was there")
-        finally:
-            self._busy -= 1
+        self._strike("killed when a request had left")
+        response = await handler(request)
+        self._strike("killed before an answer was there")
         if response.status == 429 and not response.prepared and self._chance.random() < 0.5:
             response.headers.pop("Retry-After", None)
             self.met["429 without Retry-After"] += 1
         return response
 
-    def _strike(self, request: web.Request, how: str) -> None:
+    def _strike(self, how: str) -> None:
         """The asker dies here; the service goes on with what it was asked."""
-        if self.fate.strikes():
+        if self.fate.strikes_at_service():
             self.met[how] += 1
-            _hang_up(request)
-
-    async def _sleep(self, seconds: float) -> None:
-        """Within the time-out the asker waits; beyond, it has hung up, and the service goes on alone."""
-        if seconds < TIMEOUT_SECONDS:
-            self._time.skip(seconds)
-            return
-        _hang_up(_request.get())
-        self._busy -= 1
-        try:
-            await self._time.sleep(seconds)
-        finally:
-            self._busy += 1
 
 
-def _hang_up(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.close()
-
-
-@contextmanager
-def sqlite_in_the_loop() -> Iterator[None]:
-    """SQLite's calls are made where they are asked for, not in a thread for each connection: four times as fast."""
-
-    async def execute(_: aiosqlite.Connection, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return call(*args, **kwargs)
-
-    threaded = aiosqlite.Connection._execute
-    aiosqlite.Connection._execute = execute  # type: ignore[method-assign,assignment]
-    try:
-        yield
-    finally:
-        aiosqlite.Connection._execute = threaded  # type: ignore[method-assign]
-
-
-@cache
-def _engine(url: str, *, of: str) -> AsyncEngine:
-    """Processes share no connection, but the statements that SQLAlchemy has compiled: that is half of the time."""
-    return Database.open(url)._engine
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Process:
     """What a daemon has in memory; a new one on the same ledger is a restart."""
 
-    database: MortalDatabase
+    fate: Fate
+    database: Database
     service: BillPt
+    gateway: AccountGateway
+    account: Account
+    metrics: Metrics
+    door: receive.Door
     reconciler: Reconciler
     dispatcher: Dispatcher
+    arrived: asyncio.Event
+    wake: asyncio.Event
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[asyncio.TaskGroup]:
+        """All roles at once, as the daemon runs them, drained at the end; whoever joins in shares their fate."""
+        stop = asyncio.Event()
+        lease = Lease(self.database, "main", owner="prove", length=LEASE, timeout=timedelta(seconds=TIMEOUT_SECONDS))
+        ledger = self.database.guarded(lease.confirm)
+        issuer = Issuer(
+            "main",
+            lease,
+            self.gateway,
+            self.metrics,
+            worker=lambda: Dispatcher(
+                self.account, ledger, self.metrics, work=self.wake, jitter=lambda: 1.0, now=the_loop().now
+            ),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            intake = tasks.create_task(self.live(self.door.run))
+            tasks.create_task(self.live(self.reconciler.run, stop))
+            tasks.create_task(self.live(issuer.run, stop))
+            yield tasks
+            stop.set()
+            self.arrived.set()
+            intake.cancel()
+
+    async def live(self, work: Callable[..., Coroutine[Any, Any, object]], *given: object) -> None:
+        await Mortal(work(*given), self.fate)
 
     async def close(self) -> None:
+        """What a dead process leaves open, the system closes; an open transaction is rolled back by that."""
         await self.service.close()
         await self.database.close()
+        for close in self.fate.left_behind:
+            close()
 
 
 @dataclass(slots=True, kw_only=True)
 class World:
     """One shop, one ledger, one account at one emulator, and the process that is alive at the moment."""
 
-    time: Time
     stage: Stage
+    network: Network
     ledger_url: str
-    service_url: str
     desk: Desk
-    fate: Fate = field(default_factory=Fate)
+    limit: int
+    metrics: Metrics = field(default_factory=Metrics)
 
     def open_ledger(self) -> Database:
         """The ledger as an onlooker sees it."""
-        return Database(_engine(self.ledger_url, of="an onlooker"))
+        return a_ledger(self.ledger_url)
+
+    async def next_due(self) -> datetime | None:
+        """When there is something to do for a dispatcher; None if nothing is foreseen."""
+        row = ledger.c
+        waits = row.state.in_(("planned", "uncertain")) & (row.hold_code == "")
+        database = self.open_ledger()
+        async with database.read() as connection:
+            first: datetime | None = (
+                await connection.execute(sa.select(sa.func.min(row.run_at)).where(waits))
+            ).scalar()
+        looks = await recovery.second_looks(LedgerDirectory(database, "main"))
+        return min((*(look.at for look in looks.values()), *([first] if first else ())), default=None)
+
+    async def be_in_use(self) -> None:
+        """As if the account had issued before: its lists are read and its shapes proven, so a sale is one request."""
+        if not _in_use:
+            async with self.process() as process:
+                await process.service.check()
+            async with self.open_ledger().write() as connection:
+                await references.put_many(connection, "main", PROVEN, dict.fromkeys(_shapes(), "before"))
+                found = await connection.execute(sa.select(reference))
+                _in_use.extend(dict(row._mapping) for row in found)
+        else:
+            async with self.open_ledger().write() as connection:
+                await connection.execute(sa.insert(reference), _in_use)
 
     @asynccontextmanager
     async def process(self, fate: Fate | None = None) -> AsyncIterator[Process]:
         """A process that lives until the block ends, or until its fate strikes inside (then Killed is raised)."""
-        self.fate = self.stage.fate = fate or Fate()
-        database = MortalDatabase(_engine(self.ledger_url, of="a process"))
-        database.fate = self.fate
-        metrics = Metrics()
-        gateway = AccountGateway("main", database, OpenBudget(100), metrics)
+        fate = self.stage.fate = self.network.fate = fate or Fate()
+        fate.at_death = self.network.hang_up
+        token = living.set(fate)
+        made = self._process(fate)
+        try:
+            yield made
+        finally:
+            living.reset(token)
+            await made.close()
+
+    def _process(self, fate: Fate) -> Process:
+        database = a_ledger(self.ledger_url, fate)
+        gateway = AccountGateway("main", database, Budget(self.limit), self.metrics)
         config = AccountConfig(
             name="main",
-            base_url=self.service_url,
-            token=SecretStr(self.stage.token),
+            base_url="http://service.example",
+            token=SecretStr(self.stage.emulator.token),
             timeout_seconds=TIMEOUT_SECONDS,
         )
         service = BillPt(config, gateway, LedgerDirectory(database, "main"))
         account = Account(name="main", service=service, settle=SETTLE)
-        made = Process(
+        arrived, wake = asyncio.Event(), asyncio.Event()
+        return Process(
+            fate=fate,
             database=database,
             service=service,
+            gateway=gateway,
+            account=account,
+            metrics=self.metrics,
+            door=receive.Door(database, self.metrics, arrived=arrived),
             reconciler=Reconciler(
-                database, {"loja": self.desk}, work=asyncio.Event(), planned=lambda _: None, now=self.time.now
+                database, {"loja": self.desk}, work=arrived, planned=lambda _: wake.set(), now=the_loop().now
             ),
-            dispatcher=Dispatcher(
-                account, database, metrics, work=asyncio.Event(), jitter=lambda: 1.0, now=self.time.now
-            ),
+            dispatcher=Dispatcher(account, database, self.metrics, work=wake, jitter=lambda: 1.0, now=the_loop().now),
+            arrived=arrived,
+            wake=wake,
         )
-        try:
-            yield made
-        finally:
-            await made.close()
+
+
+# What the ledger then knows of the account; every emulator here has the same one.
+_in_use: list[dict[str, Any]] = []
+
+
+def _shapes() -> Iterator[str]:
+    for traits in product(("", "+discount"), ("", "+rates"), ("", "+rounding")):
+        yield from (f"{base}{''.join(traits)}" for base in ("sale", "credit"))
 
 
 @asynccontextmanager
 async def a_world(
-    ledger_url: str, desk: Desk, *, seed: str = "prove", chance: random.Random | None = None
+    ledger_url: str,
+    desk: Desk,
+    *,
+    seed: int = 0,
+    settings: Settings | None = None,
 ) -> AsyncIterator[World]:
-    """A world whose emulator answers on loopback."""
-    time = Time()
-    stage = Stage(time, seed=seed, chance=chance or random.Random(seed))
-    async with await serve(stage) as serving:
-        yield World(time=time, stage=stage, ledger_url=ledger_url, service_url=serving.url, desk=desk)
+    """A world in simulated time, until the block ends."""
+    chance = random.Random(seed)
+    settings = settings or Settings()
+    with the_loop().simulated(), _simulated_calendar():
+        stage = Stage(settings, seed=seed, chance=chance)
+        runner = web.AppRunner(stage.application(), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        network = Network(cast("Callable[[], asyncio.Protocol]", runner.server), chance)
+        world = World(stage=stage, network=network, ledger_url=ledger_url, desk=desk, limit=settings.rate_limit or 100)
+        with patch.object(aiohttp, "TCPConnector", partial(Wire, network)), _no_idle_turns(world):
+            try:
+                yield world
+            finally:
+                await world.open_ledger().close()
+                await runner.cleanup()
+
+
+@contextmanager
+def _no_idle_turns(world: World) -> Iterator[None]:
+    """Who has nothing to do sleeps until the ledger says otherwise, instead of looking there every second."""
+    until = dispatching._until
+
+    async def until_due(stop: asyncio.Event, work: asyncio.Event, seconds: float) -> None:
+        if seconds == dispatching.IDLE_SECONDS:
+            due = await world.next_due()
+            idle = (due - the_loop().now()).total_seconds() if due else LONGEST_SLEEP
+            seconds = max(seconds, min(idle, LONGEST_SLEEP))
+        await until(stop, work, seconds)
+
+    with patch.object(dispatching, "_until", until_due), patch.object(reconciling, "IDLE_SECONDS", LONGEST_SLEEP):
+        yield
+
+
+@contextmanager
+def _simulated_calendar() -> Iterator[None]:
+    with (
+        patch.object(engine, "datetime", _Calendar),
+        patch.object(leases, "datetime", _Calendar),
+        patch.object(references, "datetime", _Calendar),
+        patch.object(receive, "datetime", _Calendar),
+        patch.object(adapter, "datetime", _Calendar),
+    ):
+        yield

@@ -20,6 +20,7 @@ from syncd.mapping.amounts import (
     sent_prices,
     share,
     simulate,
+    unlike,
 )
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.planner import plan
@@ -90,8 +91,11 @@ def test_every_chain_of_refunds_ends_at_exactly_zero(lines: list[OrderLine], par
     refunds = tuple(a_refund(str(amount), id=f"{number:02}") for number, amount in enumerate(amounts))
     issued = KnownDocument(key=sale.key, state=DocumentState.ISSUED, draft=sale)
     made = plan(replace(order, refunds=refunds), (issued,), policy)
-    assert not made.holds
     notes = made.documents
+    if made.holds:  # some sums have no form at the service; how seldom that is, the generated orders below tell
+        assert [hold.code for hold in made.holds] == ["no_exact_form"]
+        assert [note.totals.gross for note in notes] == amounts[: len(notes)]
+        return
     assert [note.totals.gross for note in notes] == amounts
     assert sum(note.totals.net for note in notes) == sale.totals.net
     assert sum(note.totals.tax for note in notes) == sale.totals.tax
@@ -139,6 +143,26 @@ def test_a_credit_note_sends_prices_as_its_document_did() -> None:
     assert not note.rounding
 
 
+@pytest.mark.parametrize("sold_in", list(PriceMode))
+def test_a_credit_note_in_a_series_of_the_other_kind_still_comes_to_what_was_given_back(sold_in: PriceMode) -> None:
+    """The series was changed since the sale: the prices are converted and never exceed the original's."""
+    other = PriceMode.GROSS if sold_in is PriceMode.NET else PriceMode.NET
+    policy = a_policy(price_mode=sold_in, price_modes={"NC": other})
+    lines = [a_line("4.99", quantity="3"), a_line("7.77", rate="6", id="2"), a_line("0.99", rate="13", id="3")]
+    refunds = (a_refund("3.33", id="1"), a_refund("10.42", id="2"))
+    sale, *notes = plan(an_order(*lines, refunds=refunds), (), policy).documents
+    assert (sale.price_mode, {note.price_mode for note in notes}) == (sold_in, {other})
+    assert [note.expected.gross for note in notes] == [Decimal("3.33"), Decimal("10.42")]
+    for note in notes:
+        for line in note.lines:
+            assert line.original is not None
+            net, sold = (
+                price.unit_price / (1 + price.rate / 100) if price.mode is PriceMode.GROSS else price.unit_price
+                for price in (sent_prices(replace(note, lines=(line,)))[0], sent_prices(sale)[line.original])
+            )
+            assert net <= sold + Decimal("1e-20")
+
+
 # Lines whose nets the three ways of adding up round to three different documents.
 TELLING = [a_line(gross, rate="23", id=str(number)) for number, gross in enumerate(("5.00", "7.99", "15.00", "0.99"))]
 
@@ -158,23 +182,32 @@ def test_an_answer_tells_the_arithmetic_that_made_it(mode: PriceMode, lines: boo
     draft = a_draft(an_order(*TELLING), a_policy(price_mode=mode))
     answers = {arithmetic: answer(draft, arithmetic, lines=lines) for arithmetic in Arithmetic}
     for arithmetic, told in answers.items():
-        alike = [other for other in answers.values() if other.totals == told.totals]
-        assert explain(draft, told) is (arithmetic if len(alike) == 1 else None)
-    assert explain(draft, answers[Arithmetic.LINE]) is Arithmetic.LINE
+        rounded = replace(told, totals=replace(told.totals, gross=told.totals.gross + draft.rounding))
+        alike = {way for way, other in answers.items() if other.totals == told.totals}
+        assert explain(draft, rounded) == alike
+        assert arithmetic in alike
+    assert unlike(draft) == {way for way, told in answers.items() if told.totals != answers[Arithmetic.LINE].totals}
+    assert unlike(draft)
+
+
+@pytest.mark.parametrize("arithmetic", list(Arithmetic))
+def test_a_document_of_one_round_line_is_the_same_under_every_arithmetic(arithmetic: Arithmetic) -> None:
+    assert unlike(a_draft(an_order(a_line("12.30")), a_policy(arithmetic=arithmetic))) == frozenset()
 
 
 def test_an_answer_that_no_arithmetic_gives_stays_unexplained() -> None:
     draft = a_draft(an_order(*TELLING))
     told = answer(draft, Arithmetic.LINE)
+    told = replace(told, totals=draft.expected)
+    assert Arithmetic.LINE in explain(draft, told)
     wrong = replace(told.totals, tax=told.totals.tax + 1, gross=told.totals.gross + 1)
-    assert explain(draft, replace(told, totals=wrong)) is None
-    assert explain(draft, replace(told, lines=told.lines[1:])) is None
+    assert explain(draft, replace(told, totals=wrong)) == frozenset()
+    assert explain(draft, replace(told, lines=told.lines[1:])) == frozenset()
     shifted = (replace(told.lines[0], net=told.lines[0].net + 1), *told.lines[1:])
-    assert explain(draft, replace(told, lines=shifted)) is None
+    assert explain(draft, replace(told, lines=shifted)) == frozenset()
 
 
-def test_an_answer_with_the_manual_rounding_in_it_is_explained_too() -> None:
+def test_an_answer_that_leaves_the_manual_rounding_out_is_no_arithmetics() -> None:
     draft = a_draft(an_order(*TELLING))
     assert draft.rounding
-    told = answer(draft, Arithmetic.LINE)
-    assert explain(draft, replace(told, totals=replace(told.totals, gross=draft.totals.gross))) is Arithmetic.LINE
+    assert explain(draft, answer(draft, Arithmetic.LINE)) == frozenset()

@@ -1,6 +1,7 @@
 import asyncio
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
@@ -224,6 +225,25 @@ async def test_a_request_without_a_body_claims_none() -> None:
     async with raw_server(listen) as url:
         await send(url, READ)
     assert b"content-type" not in bytes(received).lower()
+
+
+async def test_an_answer_that_comes_again_is_not_taken_for_the_next_ones() -> None:
+    numbers = iter(range(1, 9))
+
+    async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        earlier = b""
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                answer = http("200 OK", b'{"id": %d}' % next(numbers))
+                writer.write(earlier + answer)
+                await writer.drain()
+                earlier = answer
+
+    async with raw_server(twice) as url:
+        api = JsonApi(url, SecretStr(TOKEN), OpenGateway(), timeout_seconds=5)
+        found = [(await api.send(READ)).data for _ in range(3)]
+        await api.close()
+    assert found == [{"id": 1}, {"id": 2}, {"id": 3}]
 
 
 async def test_the_budget_is_told_as_soon_as_the_status_is_there() -> None:

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from syncd.domain.document import DocumentKind
+from syncd.domain.document import DocumentKind, PriceMode
 from syncd.domain.errors import AccountBlockedError, NoEffectError, RefusedError
 from syncd.providers.billpt import checks, references
 from syncd.providers.billpt.references import Entry, References
@@ -111,31 +111,23 @@ async def test_a_payment_that_the_account_lacks_is_not_replaced_by_another() -> 
     assert caught.value.code == "billpt.payment_missing"
 
 
-async def test_a_series_goes_by_its_name() -> None:
-    assert await Account().references.series("WEB", net_prices=True) == "12"
+@pytest.mark.parametrize(("name", "expected"), [("WEB", ("12", PriceMode.NET)), ("LOJA", ("13", PriceMode.GROSS))])
+async def test_a_series_goes_by_its_name_and_says_how_it_takes_prices(
+    name: str, expected: tuple[str, PriceMode]
+) -> None:
+    assert await Account().references.series(name) == expected
 
 
-async def test_without_a_series_the_accounts_default_serves_and_is_not_named() -> None:
-    assert await Account().references.series("", net_prices=True) == ""
+@pytest.mark.parametrize(("flag", "mode"), [(False, PriceMode.NET), (True, PriceMode.GROSS)])
+async def test_without_a_series_the_accounts_default_serves_and_is_not_named(flag: bool, mode: PriceMode) -> None:
+    default = [{"id": 1, "nome": "2026", "iva_incluido": flag, "principal": True}]
+    assert await Account(series=default).references.series("") == ("", mode)
 
 
 async def test_a_series_that_is_missing_blocks_the_account_and_names_those_there_are() -> None:
     with pytest.raises(AccountBlockedError, match="2026, LOJA, WEB") as caught:
-        await Account().references.series("LJ", net_prices=True)
+        await Account().references.series("LJ")
     assert caught.value.code == "billpt.series_missing"
-
-
-async def test_a_series_with_vat_in_its_prices_blocks_the_account() -> None:
-    with pytest.raises(AccountBlockedError) as caught:
-        await Account().references.series("LOJA", net_prices=True)
-    assert caught.value.code == "billpt.series_gross"
-    assert await Account().references.series("LOJA", net_prices=False) == "13"
-
-
-async def test_a_default_series_with_vat_in_its_prices_blocks_the_account() -> None:
-    gross = [{"id": 1, "nome": "2026", "iva_incluido": True, "principal": True}]
-    with pytest.raises(AccountBlockedError):
-        await Account(series=gross).references.series("", net_prices=True)
 
 
 async def test_units_and_types_come_from_the_account() -> None:
@@ -150,7 +142,7 @@ async def test_units_and_types_come_from_the_account() -> None:
 
 async def test_an_answer_that_is_no_list_had_no_effect() -> None:
     with pytest.raises(NoEffectError):
-        await Account(series={"data": []}).references.series("WEB", net_prices=True)
+        await Account(series={"data": []}).references.series("WEB")
 
 
 @pytest.mark.parametrize(
@@ -182,11 +174,16 @@ def test_a_sound_account_has_nothing_to_fix_though_it_lacks_what_only_islands_ne
     assert "M10, M16, M99" in said
 
 
+@pytest.mark.parametrize(("flag", "said"), [("0", "prices without VAT"), ("1", "prices with VAT")])
+def test_a_check_tells_how_a_series_takes_prices(flag: str, said: str) -> None:
+    changed = lists(series=rows({"nome": "WEB", "iva_incluido": flag, "principal": "1"}))
+    assert checks.findings(changed, {})[0].message == f"WEB, {said}"
+
+
 @pytest.mark.parametrize(
     ("changed", "series", "subject"),
     [
         ({}, {"*": "WEB", "NC": "NOTAS"}, "series NOTAS"),
-        ({"series": rows({"nome": "WEB", "iva_incluido": "1"})}, {"*": "WEB"}, "series WEB"),
         ({"series": ()}, {}, "series (default)"),
         ({"tax": ()}, {}, "taxes"),
         ({"payment_method": ()}, {}, "payment methods"),

@@ -214,6 +214,16 @@ def test_a_correction_of_nothing_is_refused_before_it_is_sent(issue: Issue) -> N
     assert caught.value.code == "billpt.original_unknown"
 
 
+@pytest.mark.parametrize("notes", ["Encomenda 1001", "palavra " * 40])
+def test_a_document_for_the_rest_names_the_deposit_that_it_follows(notes: str) -> None:
+    deposit = DocumentKey("main", "loja", "1001", DocumentKind.FR, "deposit-1")
+    made = draft(MUG, references=(Reference(key=deposit, amount=Decimal("4.50")),), notes=notes)
+    said = wire.document_body(Issue(draft=made, marker=MARKER, originals={deposit: original()}), IDS)["observacoes"]
+    assert said.startswith(notes[:14])
+    assert said.endswith(". Deduzido o adiantamento: FR WEB/17 (4.50)")
+    assert len(said) <= 200
+
+
 def receipt(**changes: Any) -> Issue:
     sale = DocumentKey("main", "loja", "1001", DocumentKind.FT, "sale")
     references = (Reference(key=sale, amount=Decimal("25.00")),)

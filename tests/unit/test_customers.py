@@ -135,3 +135,8 @@ def test_long_names_are_cut_at_a_word() -> None:
     found = customer(order_of(tax_id="501964843", company="Companhia " * 30))
     assert len(found.name) <= 150
     assert found.name.endswith("Companhia")
+    assert found.cut == (f"name cut at 150 characters, in full: {' '.join(['Companhia'] * 30)}",)
+
+
+def test_what_fits_is_not_said_to_be_cut() -> None:
+    assert customer(order_of(tax_id="501964843", company="Companhia")).cut == ()

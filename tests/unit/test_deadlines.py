@@ -7,7 +7,7 @@ import pytest
 
 from syncd.domain.document import DocumentDraft, DocumentKind
 from syncd.domain.order import PaymentState
-from syncd.mapping.deadlines import annul_until, easter_sunday, holidays, legal_clock, month_end, working_day_after
+from syncd.mapping.deadlines import annul_until, deadline_of, deadline_of_held, holidays, month_end, working_day_after
 from syncd.mapping.planner import plan
 from tests.builders import PAID_AT, a_draft, a_policy, a_refund, an_order, issued
 
@@ -46,48 +46,72 @@ def test_the_moving_holidays_follow_easter(good_friday: date, corpus_christi: da
     assert len(found) == 13
 
 
-@pytest.mark.parametrize(("year", "month", "day"), [(1961, 4, 2), (2000, 4, 23), (2038, 4, 25), (2285, 3, 22)])
-def test_easter_is_right_at_its_ends(year: int, month: int, day: int) -> None:
-    assert easter_sunday(year) == date(year, month, day)
-
-
 def test_what_is_paid_is_due_on_the_day_of_payment() -> None:
-    clock = legal_clock(a_draft(), FRIDAY)
-    assert (clock.last_day, clock.late) == (FRIDAY, False)
-    assert "art. 36 n.º 1 c" in clock.text
-    assert "today is the last day" in clock.text
-    late = legal_clock(a_draft(), FRIDAY + timedelta(days=2))
-    assert (late.last_day, late.late) == (FRIDAY, True)
-    assert late.text.endswith("2 days late")
+    deadline = deadline_of(a_draft())
+    assert deadline.last_day == FRIDAY
+    assert deadline.ends_at == datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
+    assert "art. 36 n.º 1 c" in deadline.rule
+    assert deadline.standing(PAID_AT) == "today is the last day"
+    assert deadline.standing(PAID_AT - timedelta(days=1)) == "1 day left"
+    assert deadline.standing(PAID_AT + timedelta(days=2)) == "2 days late"
+    assert deadline.overrun(PAID_AT) == {}
+    assert str(deadline.overrun(PAID_AT + timedelta(days=1))["late"]).endswith("until 2026-11-20, 1 day late")
 
 
 def test_the_day_is_the_sellers() -> None:
     midnight = a_draft(an_order(paid_at=datetime(2026, 7, 1, 23, 30, tzinfo=UTC)))
-    assert legal_clock(midnight, FRIDAY).last_day == date(2026, 7, 2)
-    assert legal_clock(replace(midnight, region="PT-AC"), FRIDAY).last_day == date(2026, 7, 1)
+    assert deadline_of(midnight).last_day == date(2026, 7, 2)
+    assert deadline_of(midnight).ends_at == datetime(2026, 7, 2, 22, 59, 59, tzinfo=UTC)
+    azores = deadline_of(replace(midnight, region="PT-AC"))
+    assert azores.last_day == date(2026, 7, 1)
+    assert azores.standing(datetime(2026, 7, 1, 23, 45, tzinfo=UTC)) == "today is the last day"
 
 
 def test_an_invoice_and_a_credit_note_have_five_working_days() -> None:
-    assert legal_clock(invoice(), FRIDAY).last_day == date(2026, 11, 27)
+    assert deadline_of(invoice()).last_day == date(2026, 11, 27)
     (note,) = plan(an_order(refunds=(a_refund("12.30"),)), issued(a_draft()), a_policy()).documents
-    assert (note.kind, legal_clock(note, FRIDAY).last_day) == (DocumentKind.NC, date(2026, 11, 27))
-    assert legal_clock(note, FRIDAY).text.endswith("7 days left")
+    assert (note.kind, deadline_of(note).last_day) == (DocumentKind.NC, date(2026, 11, 27))
+    assert "n.º 3" in deadline_of(note).rule
 
 
 def test_a_receipt_is_due_on_the_day_of_the_money() -> None:
     (receipt,) = plan(an_order(), issued(invoice()), a_policy()).documents
-    assert legal_clock(receipt, FRIDAY).last_day == PAID_AT.date()
+    assert deadline_of(receipt).last_day == PAID_AT.date()
 
 
 def test_a_service_to_a_company_abroad_has_until_the_15th() -> None:
     lines = tuple(replace(line, exemption="M40") for line in invoice().lines)
-    assert legal_clock(replace(invoice(), lines=lines), FRIDAY).last_day == date(2026, 12, 15)
+    assert deadline_of(replace(invoice(), lines=lines)).last_day == date(2026, 12, 15)
 
 
 def test_the_end_of_the_month_is_said() -> None:
     last = datetime(2026, 11, 30, 12, tzinfo=UTC)
-    assert "the month of its tax ends today" in legal_clock(a_draft(an_order(paid_at=last)), last.date()).text
-    assert "month" not in legal_clock(a_draft(), FRIDAY).text
+    assert "the month of its tax ends today" in deadline_of(a_draft(an_order(paid_at=last))).standing(last)
+    assert "month" not in deadline_of(a_draft()).standing(PAID_AT)
+    assert "month" not in deadline_of(invoice()).standing(last)
+
+
+def test_a_held_orders_clock_goes_on() -> None:
+    paid = deadline_of_held(an_order(), (), a_policy())
+    assert (paid.last_day, "n.º 1 c" in paid.rule) == (FRIDAY, True)
+    unpaid = an_order(payment=PaymentState.UNPAID, paid_at=None, payments=())
+    assert deadline_of_held(unpaid, (), a_policy()).last_day == date(2026, 11, 27)
+
+
+def test_of_a_held_refund_the_day_of_the_return_counts() -> None:
+    first = a_refund("12.30")
+    second = replace(first, id="second", created_at=first.created_at + timedelta(days=3))
+    order = an_order(refunds=(first, second))
+    sale = issued(a_draft())
+    assert deadline_of_held(order, sale, a_policy()).last_day == date(2026, 11, 27)
+    (note, *_) = plan(replace(order, refunds=(first,)), sale, a_policy()).documents
+    both = deadline_of_held(order, issued(a_draft(), note), a_policy())
+    assert (both.last_day, "n.º 3" in both.rule) == (date(2026, 11, 30), True)
+
+
+def test_of_a_held_edit_the_day_of_the_edit_counts() -> None:
+    edited = an_order(updated_at=PAID_AT + timedelta(days=4))
+    assert deadline_of_held(edited, issued(a_draft()), a_policy()).last_day == date(2026, 12, 2)
 
 
 @pytest.mark.parametrize(

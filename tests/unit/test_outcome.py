@@ -4,8 +4,8 @@ import pytest
 
 from syncd.dispatch.outcome import Outcome, outcome_of
 from syncd.dispatch.recovery import judge
-from syncd.dispatch.verify import differences, shape_of
-from syncd.domain.document import IssuedDocument, IssuedLine
+from syncd.dispatch.verify import claims_of, differences, shape_of
+from syncd.domain.document import IssuedDocument, IssuedLine, PriceMode
 from syncd.domain.errors import (
     AccountBlockedError,
     DiscrepancyError,
@@ -17,7 +17,7 @@ from syncd.domain.errors import (
 )
 from syncd.domain.patience import backoff
 from syncd.domain.states import DocumentState
-from tests.builders import PAID_AT, a_draft, a_line, an_order
+from tests.builders import PAID_AT, a_draft, a_line, a_policy, an_order
 
 SETTLE = timedelta(seconds=60)
 
@@ -91,6 +91,13 @@ def test_every_difference_is_named_with_both_figures() -> None:
 def test_a_shape_names_what_makes_arithmetic_differ() -> None:
     assert shape_of(a_draft()) == "sale"
     assert shape_of(a_draft(an_order(a_line("25.00"), a_line("9.99", rate="6", id="2")))) == "sale+rates+rounding"
+
+
+def test_a_document_claims_its_shape_and_no_other_arithmetic_that_would_make_it_come_out_otherwise() -> None:
+    assert claims_of(a_draft()) == {"sale"}
+    assert claims_of(a_draft(an_order(), a_policy(price_mode=PriceMode.GROSS))) == {"sale+gross"}
+    telling = [a_line(gross, id=str(number)) for number, gross in enumerate(("5.00", "7.99", "15.00", "0.99"))]
+    assert claims_of(a_draft(an_order(*telling))) == {"sale+rounding", "not rate", "not base"}
 
 
 def test_one_final_document_is_adopted_and_its_drafts_go() -> None:

@@ -10,7 +10,7 @@ from syncd.domain.document import DocumentDraft, DocumentKind
 from syncd.domain.money import Money
 from syncd.domain.order import Lifecycle, Order, Payment, PaymentState
 from syncd.mapping.planner import plan
-from syncd.mapping.policy import PaidDocument
+from syncd.mapping.policy import Deposits, PaidDocument
 from tests.builders import PAID_AT, a_line, a_policy, a_refund, an_order, issued
 
 POLICY = a_policy(unpaid_document=True)
@@ -63,6 +63,30 @@ def test_what_the_list_of_payments_does_not_tell_is_settled_by_the_last_receipt(
     assert receipts(order, invoice) == [("payment-a", "30.00"), ("payment-b", "20.00"), ("payment", "50.00")]
 
 
+def test_one_receipt_settles_several_invoices() -> None:
+    order = with_payments(paid("100.00", "a"), state=PaymentState.UNPAID)
+    (first,) = plan(UNPAID, (), POLICY).documents
+    grown = replace(
+        order, lines=(*order.lines, a_line("20.00", id="9", sku="NOVO")), total=Decimal("120.00"), payments=()
+    )
+    (second,) = plan(grown, issued(first), POLICY).documents
+    settled = replace(grown, payment=PaymentState.PAID, payments=(paid("120.00", "a"),))
+    (receipt,) = plan(settled, issued(first, second), POLICY).documents
+    assert (receipt.key.part, receipt.totals.gross) == ("payment", Decimal("120.00"))
+    assert [(told.key, told.amount) for told in receipt.references] == [
+        (first.key, Decimal("100.00")),
+        (second.key, Decimal("20.00")),
+    ]
+    assert plan(settled, issued(first, second, receipt), POLICY).documents == ()
+    apart = replace(settled, payments=(paid("110.00", "a"), paid("10.00", "b", hours=1)))
+    made = plan(apart, issued(first, second), POLICY).documents
+    assert [(draft.key.part, [str(told.amount) for told in draft.references]) for draft in made] == [
+        ("payment-a", ["100.00", "10.00"]),
+        ("payment-b-extra-1", ["10.00"]),
+    ]
+    assert plan(apart, issued(first, second, *made), POLICY).documents == ()
+
+
 def test_a_single_payment_in_full_is_one_receipt() -> None:
     (invoice,) = plan(UNPAID, (), POLICY).documents
     assert receipts(with_payments(paid("100.00", "a"), state=PaymentState.PAID), invoice) == [("payment", "100.00")]
@@ -73,8 +97,8 @@ def test_money_in_another_currency_gets_no_receipt_of_its_own() -> None:
     assert receipts(with_payments(paid("30.00", "a", currency="USD")), invoice) == []
 
 
-def test_a_part_payment_without_an_invoice_is_nothing_yet() -> None:
-    made = plan(with_payments(paid("30.00")), (), a_policy())
+def test_a_part_payment_waits_for_the_rest_by_policy() -> None:
+    made = plan(with_payments(paid("30.00")), (), a_policy(deposits=Deposits.WAIT))
     assert (made.documents, made.holds, made.reason) == ((), (), "paid only in part")
 
 

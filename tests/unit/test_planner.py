@@ -5,13 +5,16 @@ from decimal import Decimal
 import pytest
 
 from syncd.domain.document import DocumentKind
-from syncd.domain.order import Lifecycle, LineKind, Order, PaymentState, RefundState
+from syncd.domain.money import Money
+from syncd.domain.order import Lifecycle, LineKind, Order, Payment, PaymentState, RefundState, TaxLine
 from syncd.domain.states import DocumentState
 from syncd.mapping.planner import plan
-from syncd.mapping.policy import NonSupply, PaidDocument, Policy, ZeroTotal
+from syncd.mapping.policy import GiftCards, NonSupply, PaidDocument, Policy, ZeroTotal
+from syncd.mapping.reasons import why
 from tests.builders import (
     LISBON_BUYER,
     PAID_AT,
+    a_draft,
     a_line,
     a_policy,
     a_refund,
@@ -39,7 +42,7 @@ def test_a_paid_order_becomes_one_invoice_receipt_of_what_was_paid() -> None:
     "order",
     [
         an_order(payment=PaymentState.UNPAID, paid_at=None),
-        an_order(payment=PaymentState.PARTIAL),
+        an_order(payment=PaymentState.PARTIAL, payments=()),
         an_order(state="on-hold"),
         an_order(lifecycle=Lifecycle.DRAFT),
         an_order(lifecycle=Lifecycle.CANCELLED),
@@ -221,7 +224,9 @@ def test_what_cannot_be_decided_is_held_with_a_way_out(order: Order, code: str) 
 
 def test_a_unknown_payment_method_is_held_only_by_policy() -> None:
     order = an_order(gateway="quinquilharia")
-    assert plan(order, (), a_policy()).documents[0].payment == "OU"
+    (draft,) = plan(order, (), a_policy()).documents
+    assert draft.payment == "OU"
+    assert "'quinquilharia' is in no table" in draft.why
     assert hold_code(order, a_policy(unknown_payment="hold")) == "unknown_payment"
 
 
@@ -237,6 +242,30 @@ def test_a_unknown_payment_method_is_held_only_by_policy() -> None:
         ("shopify_payments", "CC"),
         ("gift_card", "CO"),
         ("Transferência", "TB"),
+        ("eupago_cofidispay", "OU"),
+        ("klarna_checkout_payments", "OU"),
+        ("kco", "OU"),
+        ("easypay_mb", "MB"),
+        ("easypay_mbway", "CD"),
+        ("easypay_dd", "TB"),
+        ("ifthenpay_mb", "MB"),
+        ("hipay_professional_multibanco", "MB"),
+        ("payshop_ifthen_for_woocommerce", "NU"),
+        ("Débito direto", "TB"),
+        ("Cartão de débito", "CD"),
+        ("À cobrança", "NU"),
+        ("stripe_giropay", "TB"),
+        ("stripe_bancontact", "CD"),
+        ("stripe_checkout", "CC"),
+        ("wc_checkout_com_cards", "CC"),
+        ("cheque", "CH"),
+        ("edenred", "TR"),
+        ("pontos", "DE"),
+        ("paysafecard", "DE"),
+        ("Bank Deposit", "TB"),
+        ("bizumredsys", "TB"),
+        ("viva_wallet", "CC"),
+        ("shopify_store_credit", "CO"),
     ],
 )
 def test_gateways_have_their_saft_mechanism(gateway: str, code: str) -> None:
@@ -247,6 +276,29 @@ def test_a_discount_by_payment_method_lowers_the_lines_of_its_rate() -> None:
     order = an_order(a_line("20.00"), a_line("-2.00", id="2", kind=LineKind.FEE), shipping("4.90"))
     (draft,) = plan(order, (), a_policy()).documents
     assert [str(line.gross) for line in draft.lines] == ["18.00", "4.90"]
+
+
+def test_a_discount_over_several_rates_lowers_each_by_the_part_that_its_tax_tells() -> None:
+    taxes = (TaxLine(rate=Decimal(23), amount=Decimal("-0.46")), TaxLine(rate=Decimal(6), amount=Decimal("-0.06")))
+    fee = a_line("-3.52", id="d", kind=LineKind.FEE, net=Decimal("-3.00"), taxes=taxes)
+    order = an_order(a_line("24.60"), a_line("10.60", id="2", rate="6", sku="LIVRO"), fee)
+    assert [(line.vat_rate, line.net, line.gross) for line in a_draft(order).lines] == [
+        (Decimal(23), Decimal("18.00"), Decimal("22.14")),
+        (Decimal(6), Decimal("9.00"), Decimal("9.54")),
+    ]
+
+
+def test_a_discount_whose_tax_is_not_that_of_its_rate_is_held() -> None:
+    taxes = (TaxLine(rate=Decimal(23), amount=Decimal("-0.46")),)
+    fee = a_line("-3.46", id="d", kind=LineKind.FEE, net=Decimal("-3.00"), taxes=taxes)
+    assert hold_code(an_order(a_line("24.60"), fee)) == "negative_fee"
+
+
+def test_a_full_refund_repeats_every_line_to_the_cent() -> None:
+    order = an_order(a_line("55.76", quantity="3"), a_line("15.00", id="2", rate="6", quantity="2"), shipping("4.90"))
+    documents = plan(order, (), a_policy()).documents
+    (note,) = plan(replace(order, refunds=(a_refund("75.66"),)), issued(*documents), a_policy()).documents
+    assert [(line.net, line.tax) for line in note.lines] == [(line.net, line.tax) for line in documents[0].lines]
 
 
 def test_shipping_taxed_below_the_law_takes_the_rate_of_the_goods() -> None:
@@ -271,6 +323,39 @@ def test_a_gift_is_a_line_at_its_list_price_with_full_discount() -> None:
 def test_gift_cards_sold_stay_off_the_document() -> None:
     order = an_order(a_line("20.00"), a_line("50.00", rate=None, id="2", kind=LineKind.GIFT_CARD))
     assert grosses(plan(order, (), a_policy()).documents) == [("FR", "20.00")]
+
+
+CARD = a_line("50.00", rate=None, kind=LineKind.GIFT_CARD, id="card", name="Cartão", sku="")
+SINGLE = a_policy(gift_cards=GiftCards.SINGLE_PURPOSE, gift_card_rate=Decimal(23))
+
+
+def test_a_single_purpose_voucher_is_the_sale_itself_at_its_rate() -> None:
+    (draft,) = plan(an_order(CARD), (), SINGLE).documents
+    assert [(line.vat_rate, line.net, line.gross) for line in draft.lines] == [
+        (Decimal(23), Decimal("40.65"), Decimal("50.00"))
+    ]
+    assert "single purpose" in why(draft.lines[0])
+    assert hold_code(an_order(CARD), a_policy(gift_cards=GiftCards.SINGLE_PURPOSE)) == "untaxed_line"
+    assert hold_code(an_order(CARD), replace(SINGLE, gift_card_rate=Decimal(22))) == "vat_rate_mismatch"
+
+
+def test_only_what_exceeds_a_single_purpose_voucher_is_invoiced_when_it_is_spent() -> None:
+    payments = tuple(
+        Payment(gateway=gateway, amount=Money(Decimal(amount), "EUR"))
+        for gateway, amount in (("gift_card", "50.00"), ("mbway", "10.00"))
+    )
+    order = an_order(a_line("60.00", quantity="2"), payments=payments)
+    (draft,) = plan(order, (), SINGLE).documents
+    assert (draft.totals.gross, draft.payment) == (Decimal("10.00"), "CD")
+    # 48.78 for all of it, 40.65 of that when the voucher was sold.
+    assert draft.totals.net == Decimal("8.13")
+    assert plan(order, issued(draft), SINGLE).documents == ()
+    whole = an_order(a_line("50.00"), payments=payments[:1])
+    assert (plan(whole, (), SINGLE).documents, plan(whole, (), SINGLE).holds) == ((), ())
+    assert hold_code(order, replace(SINGLE, gift_card_rate=None)) == "voucher_rate"
+    book = an_order(a_line("60.00", rate="6"), payments=payments)
+    assert hold_code(book, SINGLE) == "deposit_exceeds"
+    assert grosses(plan(order, (), a_policy()).documents) == [("FR", "60.00")]
 
 
 def test_tips_are_shown_outside_vat_or_left_out() -> None:

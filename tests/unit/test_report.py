@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from syncd.domain.order import LineKind, OrderLine
+from syncd.domain.registers import Consultation, Evidence, RateTable
 from syncd.mapping.planner import plan
 from syncd.mapping.policy import Policy, RatePolicy
-from syncd.mapping.report import ReportError, drafts_of, plan_json
+from syncd.mapping.report import ReportError, drafts_of, evidence_json, evidence_of, plan_json
 from syncd.store.codec import dump_draft, load_draft
-from tests.builders import LISBON_BUYER, a_line, a_policy, a_refund, an_order, issued, shipping
+from tests.builders import LISBON_BUYER, PAID_AT, a_line, a_policy, a_refund, an_order, issued, shipping
 
 SPAIN = replace(
     LISBON_BUYER, tax_id="ESB58378431", billing=replace(LISBON_BUYER.billing, country="ES", postcode="28001")
@@ -118,3 +121,57 @@ def test_the_ledger_keeps_every_field_and_reads_what_it_kept_before() -> None:
     del older["lines"][0]["why"]
     read = load_draft(json.dumps(older))
     assert (read.covers, read.lines[0].why) == ((), "")
+
+
+DAY = date(2026, 11, 19)
+EVIDENCE = Evidence(
+    consultations={
+        "ESB58378431": Consultation(
+            number="ESB58378431", requester="PT501964843", valid=True, asked_at=PAID_AT, reference="WAPI1", name="M"
+        )
+    },
+    rates={DAY: RateTable(day=DAY, published=DAY, source="BCE", per_euro={"USD": Decimal("1.0856")})},
+)
+
+
+def test_what_registers_said_is_read_back_as_it_was_printed() -> None:
+    assert evidence_of(json.loads(json.dumps(evidence_json(EVIDENCE)))) == EVIDENCE
+    assert evidence_of({}) == Evidence()
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        [],
+        {"consultations": [{"number": "ES1"}]},
+        {"consultations": [{**evidence_json(EVIDENCE)["consultations"][0], "asked_at": "2026-11-20T10:30:00"}]},
+        {"consultations": [{**evidence_json(EVIDENCE)["consultations"][0], "surprise": 1}]},
+        {"rates": [{"day": "2026-11-19", "source": "BCE", "per_euro": {"USD": "x"}}]},
+        {"rates": [{"day": "19.11.2026", "source": "BCE", "per_euro": {}}]},
+    ],
+)
+def test_evidence_of_another_shape_is_refused(printed: Any) -> None:
+    with pytest.raises(ReportError):
+        evidence_of(printed)
+
+
+def test_a_document_keeps_its_rate_through_the_ledger_and_through_json() -> None:
+    order = replace(an_order(a_line("100.00"), shipping("20.00")), currency="USD")
+    (sale,) = plan(order, (), a_policy(), evidence=EVIDENCE).documents
+    assert load_draft(dump_draft(sale)) == sale
+    (read,) = drafts_of(json.loads(json.dumps(plan_json(plan(order, (), a_policy(), evidence=EVIDENCE)))))
+    assert read.exchange == sale.exchange
+    back = replace(order, refunds=(a_refund("20.00", ("ship", "1", "20.00")),))
+    assert str(plan(back, issued(read), a_policy()).documents[0].totals.gross) == "18.42"
+
+
+def test_a_draft_of_before_there_were_rates_is_still_read() -> None:
+    (sale,) = plan(an_order(), (), a_policy()).documents
+    told = json.loads(dump_draft(sale))
+    del told["exchange"]
+    assert load_draft(json.dumps(told)) == sale
+
+
+def test_a_plan_names_what_it_needs() -> None:
+    made = plan(replace(an_order(), currency="USD"), (), a_policy())
+    assert plan_json(made)["needs"] == ["ecb/2026-11-19"]

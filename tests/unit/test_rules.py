@@ -9,12 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from syncd.app import policy_of
-from syncd.domain.document import Nature
+from syncd.domain.document import DocumentKind, Nature
 from syncd.domain.order import Order
 from syncd.mapping.planner import plan
-from syncd.mapping.policy import GiftCards, PaidDocument, Rule, RuleAction
+from syncd.mapping.policy import Deposits, GiftCards, PaidDocument, Rule, RuleAction
+from syncd.mapping.report import document_json
 from syncd.settings import Settings
-from tests.builders import ABLE, LISBON_BUYER, PAID_AT, a_line, a_policy, an_order, grosses, issued
+from tests.builders import ABLE, LISBON_BUYER, PAID_AT, a_line, a_policy, a_refund, an_order, grosses, issued
 from tests.woocommerce import a_shop
 
 SKIP, HOLD, ISSUE = RuleAction.SKIP, RuleAction.HOLD, RuleAction.ISSUE
@@ -45,7 +46,8 @@ def test_a_rule_fits_where_all_its_conditions_hold(
     policy = a_policy(rules=(Rule(action=SKIP, **condition),))
     left_alone = plan(fits, (), policy)
     assert (left_alone.documents, left_alone.holds) == ((), ())
-    assert left_alone.reason.startswith("left alone by a rule of the shop: ")
+    assert left_alone.reason.startswith("left alone by rule 1 (")
+    assert left_alone.reason.endswith(") of the shop")
     if fits_not is not None:
         assert plan(fits_not, (), policy).documents
 
@@ -53,7 +55,7 @@ def test_a_rule_fits_where_all_its_conditions_hold(
 def test_a_rule_can_ask_for_a_person_who_can_release() -> None:
     policy = a_policy(rules=(Rule(action=HOLD, at_least=Decimal(10), reason="grandes"),))
     (hold,) = plan(an_order(), (), policy).holds
-    assert (hold.code, hold.message) == ("held_by_rule", "a rule of the shop asks for a person: grandes")
+    assert (hold.code, hold.message) == ("held_by_rule", "rule 1 (grandes) of the shop asks for a person")
     assert plan(an_order(), (), policy, frozenset({"held_by_rule"})).documents
 
 
@@ -68,6 +70,33 @@ def test_a_rule_can_choose_the_document() -> None:
     made = plan(an_order(gateway="bacs"), (), a_policy(rules=rules)).documents
     assert grosses(made) == [("FT", "12.30"), ("RC", "12.30")]
     assert grosses(plan(an_order(), (), a_policy(rules=rules)).documents) == [("FR", "12.30")]
+
+
+def test_a_rule_can_choose_the_series_of_invoices_and_the_plan_names_the_rule() -> None:
+    rules = (Rule(action=SKIP, tags=frozenset({"x"})), Rule(countries=frozenset({"PT"}), series="B2C", reason="casa"))
+    policy = a_policy(rules=rules, series={DocumentKind.NC: "DEV"})
+    made = plan(an_order(refunds=(a_refund("12.30"),)), (), policy).documents
+    assert [(draft.kind.value, draft.series) for draft in made] == [("FR", "B2C"), ("NC", "DEV")]
+    assert made[0].why == "paid (paid_document); rule 2 (casa) of the shop"
+    assert document_json(made[0])["why"] == made[0].why
+    assert plan(an_order(), (), a_policy()).documents[0].series == ""
+
+
+@pytest.mark.parametrize(
+    ("gross", "changes", "why"),
+    [
+        ("10.00", {}, "paid (paid_document)"),
+        ("10.00", {"paid_document": PaidDocument.FS}, "within the limits of CIVA art. 40 (paid_document)"),
+        (
+            "1000.01",
+            {"paid_document": PaidDocument.FS},
+            "paid, and beyond what CIVA art. 40 allows an FS (paid_document)",
+        ),
+        ("10.00", {"paid_document": PaidDocument.FT_RC}, "an invoice and its receipt (paid_document)"),
+    ],
+)
+def test_a_document_says_why_it_is_of_its_kind(gross: str, changes: dict[str, Any], why: str) -> None:
+    assert plan(an_order(a_line(gross)), (), a_policy(**changes)).documents[0].why == why
 
 
 def test_a_rule_says_nothing_of_what_is_not_due_or_is_out_already() -> None:
@@ -117,7 +146,10 @@ def settings(**shop: Any) -> Settings:
 
 def test_what_the_settings_say_reaches_the_planner() -> None:
     told = settings(
-        rules=[{"action": "hold", "tags": ["b2b"], "at_least": "99.50"}, {"payments": ["cod"], "document": "FT+RC"}],
+        rules=[
+            {"action": "hold", "tags": ["b2b"], "at_least": "99.50"},
+            {"payments": ["cod"], "document": "FT+RC", "series": "COD"},
+        ],
         exemptions={"USADO": "M13"},
         services=["AULA"],
         goods=["KIT"],
@@ -126,18 +158,24 @@ def test_what_the_settings_say_reaches_the_planner() -> None:
         non_supply_names=["Donativo Solidário"],
         notes="Encomenda {number} de {shop}",
         delay_minutes=15,
+        deposits="wait",
+        paid_document="FS",
+        series={"NC": "DEV", "*": "WEB"},
     )
     policy = policy_of(told, "loja", ABLE, a_shop())
     assert policy.rules == (
         Rule(action=HOLD, tags=frozenset({"b2b"}), at_least=Decimal("99.50")),
-        Rule(gateways=frozenset({"cod"}), document=PaidDocument.FT_RC),
+        Rule(gateways=frozenset({"cod"}), document=PaidDocument.FT_RC, series="COD"),
     )
+    assert policy.paid_document is PaidDocument.FS
+    assert (policy.series[DocumentKind.NC], policy.series[DocumentKind.FR]) == ("DEV", "WEB")
     assert (policy.exemptions, policy.services, policy.goods) == (
         {"USADO": "M13"},
         frozenset({"AULA"}),
         frozenset({"KIT"}),
     )
     assert (policy.default_nature, policy.gift_cards) == (Nature.SERVICE, GiftCards.MULTI_PURPOSE_SHOWN)
+    assert policy.deposits is Deposits.WAIT
     assert policy.non_supply_names == frozenset({"donativo solidario"})
     assert (policy.notes, policy.delay) == ("Encomenda {number} de {shop}", timedelta(minutes=15))
     assert plan(an_order(), (), policy).documents[0].notes == "Encomenda 1001 de loja"
@@ -146,6 +184,7 @@ def test_what_the_settings_say_reaches_the_planner() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"series": {"NX": "DEV"}},
         {"notes": "Encomenda {numero}"},
         {"notes": "Encomenda {number.real}"},
         {"notes": "Encomenda {number"},

@@ -166,17 +166,62 @@ def test_goods_taken_back_while_the_money_is_still_owed_wait() -> None:
     assert the_refund(order, a_refund([(70000000001, 1, "8.05", "0.46")])).state is RefundState.PENDING
 
 
-def test_a_line_taken_off_before_payment_is_doubted_because_less_was_received() -> None:
-    order = payload(PT) | {"total_outstanding": "0.00", "current_total_price": "74.92"}
+@pytest.mark.parametrize("status", ["paid", "pending"])
+def test_a_piece_taken_off_before_payment_was_never_sold(status: str) -> None:
+    outstanding = "0.00" if status == "paid" else "74.92"
+    changes = {"financial_status": status, "total_outstanding": outstanding, "current_total_price": "74.92"}
+    found = read(payload(PT) | changes, a_refund([(70000000001, 1, "8.05", "0.46")]))
+    assert (found.total, found.refunds, found.doubts) == (D("74.92"), (), ())
+    (book,) = [line for line in found.lines if line.id == "70000000001"]
+    before = read(payload(PT)).lines[0]
+    assert (before.quantity - book.quantity, before.gross - book.gross, before.net - book.net) == (
+        D(1),
+        D("8.05"),
+        D("7.59"),
+    )
+    assert book.taxes[0].amount == book.gross - book.net
+
+
+def test_money_that_does_not_fit_what_was_taken_off_is_doubted_with_both_figures() -> None:
+    order = payload(PT) | {"total_outstanding": "0.00", "current_total_price": "75.92"}
     (doubt,) = read(order, a_refund([(70000000001, 1, "8.05", "0.46")])).doubts
     assert "82.97" in doubt
-    assert "74.92" in doubt
+    assert "75.92" in doubt
 
 
-def test_a_removal_from_an_unpaid_order_is_computed_and_no_doubt() -> None:
-    order = payload(PT) | {"financial_status": "pending", "total_outstanding": "74.92"}
-    found = read(order, a_refund([(70000000001, 1, "8.05", "0.46")]))
-    assert (found.refunds[0].amount, found.doubts) == (D("8.05"), ())
+@pytest.mark.parametrize(("price", "paid"), [("8.05", None), ("9.05", None), ("6.00", "2.05")])
+def test_an_exchange_leaves_what_the_buyer_has_and_paid(price: str, paid: str | None) -> None:
+    order = payload(PT)
+    tax = (D(price) * 6 / 106).quantize(D("0.01"))
+    line = order["line_items"][0] | {"id": 4711, "quantity": 1, "price": price, "discount_allocations": []}
+    line["tax_lines"] = [order["line_items"][0]["tax_lines"][0] | {"price": str(tax)}]
+    total = D("82.97") - D("8.05") + D(price)
+    exchanged = order | {
+        "line_items": [*order["line_items"], line],
+        "total_price": str(D("82.97") + D(price)),
+        "total_tax": str(D("10.45") + tax),
+        "current_total_price": str(total),
+        "total_outstanding": "0.00",
+    }
+    found = read(exchanged, a_refund([(70000000001, 1, "8.05", "0.46")], paid=paid))
+    assert (found.total, found.refunds, found.doubts) == (total, (), ())
+    assert sum(line.gross for line in found.lines) == total
+    assert found.lines[3].id == "4711"
+
+
+def test_goods_of_one_refund_and_the_money_of_another_are_one() -> None:
+    order = payload(PT) | {"total_outstanding": "0.00", "current_total_price": "74.92"}
+    goods, money = a_refund([(70000000001, 1, "8.05", "0.46")]), a_refund([], paid="8.05", id=100)
+    refund = the_refund(order, goods, money)
+    assert (refund.id, refund.amount, refund.state) == ("100", D("8.05"), RefundState.DONE)
+    assert [line.line_id for line in refund.lines] == ["70000000001"]
+    assert read(order, goods, money).doubts == ()
+
+
+def test_money_given_back_for_no_line_of_a_lower_total_is_doubted_until_an_invoice_tells() -> None:
+    order = payload(PT) | {"total_outstanding": "0.00", "current_total_price": "82.97"}
+    (doubt,) = read(order, a_refund([], paid="5.00")).doubts
+    assert "87.97" in doubt
 
 
 def test_a_refund_that_gives_nothing_back_is_none() -> None:

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from syncd.domain.document import DraftLine, Nature
-from syncd.domain.order import Buyer, LineKind, Order, OrderLine
+from syncd.domain.order import Buyer, LineKind, Order, OrderLine, PaymentState
 from syncd.mapping import tables
 from syncd.mapping.planner import plan
 from syncd.mapping.policy import GiftCards, NonSupply, Policy
-from tests.builders import LISBON_BUYER, a_line, a_policy, an_order, shipping
+from tests.builders import LISBON_BUYER, a_line, a_policy, a_refund, an_order, grosses, issued, shipping
 
 LESSON = a_line("116.00", rate="16", sku="AULA", name="Aula")
 VIES = frozenset({"vies_unconfirmed"})
@@ -67,8 +67,26 @@ def test_a_region_that_decides_the_rate_must_be_told() -> None:
     assert hold(lesson("16", **{**AZORES, "postcode": "?"}), services()) == "region_unknown"
 
 
-def test_goods_and_services_of_two_regions_need_two_documents() -> None:
-    order = an_order(LESSON, a_line("12.30", id="2"), buyer=buyer(**AZORES))
+def test_goods_and_services_of_two_regions_are_two_documents_whichever_goes_out_first() -> None:
+    order = an_order(LESSON, a_line("12.30", id="2"), shipping("4.90"), buyer=buyer(**AZORES))
+    goods, lesson_ = plan(order, (), services()).documents
+    assert [
+        (goods.key.part, goods.region, goods.totals.gross),
+        (lesson_.key.part, lesson_.region, lesson_.totals.gross),
+    ] == [
+        ("sale", "PT", Decimal("17.20")),
+        ("extra-1", "PT-AC", LESSON.gross),
+    ]
+    (again,) = plan(order, issued(goods), services()).documents
+    assert (again.key, again.region, again.lines) == (lesson_.key, "PT-AC", lesson_.lines)
+    assert plan(order, issued(goods, lesson_), services()).documents == ()
+    back = replace(order, refunds=(a_refund(str(order.total)),))
+    notes = plan(back, issued(goods, lesson_), services()).documents
+    assert grosses(notes) == [("NC", "17.20"), ("NC", str(LESSON.gross))]
+
+
+def test_money_in_advance_for_two_regions_waits_for_a_person() -> None:
+    order = an_order(LESSON, a_line("12.30", id="2"), buyer=buyer(**AZORES), payment=PaymentState.PARTIAL)
     assert hold(order, services()) == "several_regions"
 
 

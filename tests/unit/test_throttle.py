@@ -134,6 +134,18 @@ async def test_what_is_loaded_from_the_ledger_replaces_what_was_known() -> None:
     assert budget.taken == 2
 
 
+async def test_a_ledger_whose_clock_was_set_makes_nobody_forget_what_he_sent() -> None:
+    budget = Budget(100)
+    for _ in range(3):
+        async with budget.slot():
+            pass
+    budget.restore([3600.0, 3601.0, 3602.0])  # set an hour forward meanwhile
+    assert budget.taken == 3
+    budget.restore([-3600.0, -3599.0, -3598.0])  # and back
+    assert 0 < budget.wait_seconds + 1 <= 61
+    assert budget.taken == 3
+
+
 async def test_other_users_of_the_token_are_booked_from_what_the_service_says_is_left() -> None:
     budget = Budget(100)
     async with budget.slot() as slot:

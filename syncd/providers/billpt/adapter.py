@@ -7,10 +7,11 @@ from decimal import Decimal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from syncd.domain.capabilities import Arithmetic, Capabilities, Limits
-from syncd.domain.document import DocumentKind, IssuedDocument
+from syncd.domain.capabilities import Arithmetic, Capabilities, Limits, Profile
+from syncd.domain.document import DocumentDraft, DocumentKind, IssuedDocument, PriceMode
 from syncd.domain.errors import (
     AccountBlockedError,
+    MisjudgedAccountError,
     NoEffectError,
     RefusedError,
     ServiceError,
@@ -61,6 +62,7 @@ class BillPt:
             gateway,
             timeout_seconds=config.timeout_seconds,
             error_codes=texts_in,
+            kept=wire.IMPERSONAL,
         )
         self._references = References(directory, self._list)
 
@@ -209,10 +211,12 @@ class BillPt:
     async def _ids(self, issue: Issue) -> wire.Ids:
         draft, code = issue.draft, issue.draft.customer.code
         known = await self._directory.get("customer", (code,))
+        name = draft.series or references.series_name(self._config.series, draft.kind)
+        series, price_mode = await self._references.series(name)
+        if draft.lines and draft.price_mode is not price_mode:
+            raise _priced_otherwise(draft, price_mode)
         ids = wire.Ids(
-            series=await self._references.series(
-                references.series_name(self._config.series, draft.kind), net_prices=bool(draft.lines)
-            ),
+            series=series,
             payment=await self._references.payment(draft.payment) if draft.payment else "",
             customer=known.get(code, ""),
         )
@@ -250,12 +254,10 @@ class BillPt:
 
     async def _find(self, search: Search) -> tuple[IssuedDocument, ...]:
         kind = search.draft.kind
-        name = references.series_name(self._config.series, kind)
-        query = lookups.query_for(
-            search,
-            document_type=await self._references.document_type(kind),
-            series=await self._references.series(name, net_prices=False),
+        series, _ = await self._references.series(
+            search.draft.series or references.series_name(self._config.series, kind)
         )
+        query = lookups.query_for(search, document_type=await self._references.document_type(kind), series=series)
         exact, others = lookups.candidates(await lookups.recent(search, query, self._page), search.draft)
         lists = await self._lists() if exact or others else wire.Lists()
         return await self._carrying(exact, search, lists) or await self._carrying(others, search, lists)
@@ -290,6 +292,16 @@ def _understood(data: object, lists: wire.Lists) -> IssuedDocument:
         return wire.document_of(data, lists, today=_today())
     except wire.IncompleteAnswerError as error:
         raise NoEffectError(f"the answer lacks {error}", code="billpt.incomplete") from error
+
+
+def _priced_otherwise(draft: DocumentDraft, price_mode: PriceMode) -> MisjudgedAccountError:
+    """Nothing was sent: the series says by itself how it takes prices."""
+    otherwise = RefusedError(
+        f"the account's series takes {price_mode} prices, and this document was planned with others",
+        code="billpt.price_mode",
+        fix="retry the order",
+    )
+    return MisjudgedAccountError(seen=Profile(price_modes={draft.place: price_mode}), otherwise=otherwise)
 
 
 def _path_of(provider_id: str) -> str:

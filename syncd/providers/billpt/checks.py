@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from syncd.domain.document import PriceMode
 from syncd.domain.findings import Finding
 from syncd.providers.billpt import references
 from syncd.providers.billpt.references import Entry
@@ -10,6 +11,8 @@ from syncd.providers.billpt.references import Entry
 ISLAND_RATES = {"PT-MA": ("Madeira", "4"), "PT-AC": ("Azores", "16")}
 # Export, small business, intra-community sale, reverse charge: what a shop of goods can need.
 EXEMPTIONS = ("M05", "M10", "M16", "M99")
+
+_WITH_VAT = {PriceMode.NET: "without VAT", PriceMode.GROSS: "with VAT"}
 
 
 def findings(lists: Mapping[str, Sequence[Entry]], series: Mapping[str, str]) -> tuple[Finding, ...]:
@@ -25,16 +28,15 @@ def findings(lists: Mapping[str, Sequence[Entry]], series: Mapping[str, str]) ->
 def _series(entries: Sequence[Entry], configured: Mapping[str, str]) -> Iterator[Finding]:
     known = ", ".join(entry["nome"] for entry in entries) or "none"
     for name in sorted(set(configured.values())) or [""]:
-        found = references.series_named(name, entries) if name else references.standard_of(entries)
+        found = references.series_of(name, entries)
         subject = f"series {name or '(default)'}"
         if found is None:
             fix = f"create it at Bill.pt, or name one of the account's in [series]: {known}"
             yield Finding(subject=subject, message="not in the account", fix=fix)
-        elif found["iva_incluido"] == "1":
-            fix = "name a series with prices without VAT in [series]"
-            yield Finding(subject=subject, message=f"{found['nome']} takes prices with VAT", fix=fix)
         else:
-            yield Finding(subject=subject, message=f"{found['nome']}, prices without VAT")
+            yield Finding(
+                subject=subject, message=f"{found['nome']}, prices {_WITH_VAT[references.price_mode_of(found)]}"
+            )
 
 
 def _taxes(entries: Sequence[Entry]) -> Finding:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import orjson
 
-from syncd.domain.document import DocumentKind
+from syncd.domain.document import DocumentKind, PriceMode
 from syncd.domain.errors import AccountBlockedError, NoEffectError, RefusedError
 from syncd.mapping.texts import fold
 from syncd.providers.port import Directory
@@ -97,9 +97,9 @@ class References:
             return chosen
         return pick(await self.refresh(listing))
 
-    async def series(self, name: str, *, net_prices: bool) -> str:
-        """The id of the series of that name, "" where none is named and the account's own default serves."""
-        found = await self.choose(SERIES, partial(series_named, name) if name else standard_of)
+    async def series(self, name: str) -> tuple[str, PriceMode]:
+        """The id of a series, "" where none is named and the account's own default serves; how it takes prices."""
+        found = await self.choose(SERIES, partial(series_of, name))
         if found is None and name:
             known = ", ".join(sorted(entry["nome"] for entry in await self.entries(SERIES)))
             raise AccountBlockedError(
@@ -107,13 +107,7 @@ class References:
                 code="billpt.series_missing",
                 fix=f"create series {name} at Bill.pt, or correct the account's [series] setting",
             )
-        if found is not None and net_prices and found["iva_incluido"] == "1":
-            raise AccountBlockedError(
-                f"series {found['nome']!r} takes prices with VAT, but net prices are sent",
-                code="billpt.series_gross",
-                fix="name a series with prices without VAT in the account's [series] setting",
-            )
-        return found.id if found is not None and name else ""
+        return found.id if found is not None and name else "", price_mode_of(found)
 
     async def payment(self, mechanism: str) -> str:
         """The id of the payment method of a SAF-T code."""
@@ -164,6 +158,15 @@ def series_name(series: Mapping[str, str], kind: DocumentKind) -> str:
 
 def type_of(kind: DocumentKind, entries: Iterable[Entry]) -> Entry | None:
     return next((entry for entry in entries if entry["tipificacao"] == kind.value), None)
+
+
+def series_of(name: str, entries: Sequence[Entry]) -> Entry | None:
+    """The series of that name, or the account's default where none is named."""
+    return series_named(name, entries) if name else standard_of(entries)
+
+
+def price_mode_of(series: Entry | None) -> PriceMode:
+    return PriceMode.GROSS if series is not None and series["iva_incluido"] == "1" else PriceMode.NET
 
 
 def series_named(name: str, entries: Iterable[Entry]) -> Entry | None:

@@ -36,6 +36,22 @@ CORRECTING = frozenset({DocumentKind.NC, DocumentKind.ND})
 # What may be cut where the service finds it too long; codes, tax numbers and the marker say who and what it is.
 _SHORTENABLE = frozenset({"nome", "morada", "codigo_postal", "cidade", "observacoes"})
 
+# What the trail keeps of requests and answers: who was served stands in the document's own row, and a download token
+# opens the document to anybody.
+IMPERSONAL = frozenset(
+    {
+        *("id", "documento_id", "tipo_documento_id", "tipificacao", "serie_id", "contato_id", "metodo_pagamento_id"),
+        *("item_id", "imposto_id", "motivo_isencao_id", "lancamento_pai_id", "unidade_medida_id"),
+        *("produtos", "lancamentos", "documentos", "item", "data", "error", "codigo", "servico", "ProductCategory"),
+        *("quantidade", "preco_unitario", "desconto_1", "imposto", "valor", "isencao", "arredondamento"),
+        *("net_total", "tax_total", "gross_total", "total", "terminado", "estado", "movimenta_stock"),
+        *("invoice_number", "invoice_date", "system_entry_date", "nota_documento", "motivo_anular"),
+        *("page", "current_page", "last_page"),
+        *("pesquisa[tipo_documento_id]", "pesquisa[contato_id]", "pesquisa[serie_id]"),
+        "pesquisa[order_by][system_entry_date]",
+    }
+)
+
 
 class IncompleteAnswerError(ValueError):
     """An answer of success that lacks what it must tell; the message names the field."""
@@ -72,13 +88,23 @@ def document_body(issue: Issue, ids: Ids) -> Body:
         body |= _customer(draft.customer, ids)
         body["produtos"] = [_line(line, ids) | _article(line, ids) for line in draft.lines]
     body["nota_documento"] = issue.marker
-    body |= _filled(observacoes=draft.notes)
+    body |= _filled(observacoes=_notes(issue))
     if draft.rounding:
         body["arredondamento"] = draft.rounding
     if issue.finalise:
         body["id"] = id_of(issue.finalise)
     body["terminado"] = 0 if issue.as_draft else 1
     return body
+
+
+def _notes(issue: Issue) -> str:
+    """What is printed below; a document for the rest names the deposits that it follows."""
+    draft = issue.draft
+    if draft.kind in CORRECTING or not draft.references:
+        return draft.notes
+    deducted = [f"{original_of(issue, told.key).number} ({told.amount:.2f})" for told in draft.references]
+    said = f"Deduzido o adiantamento: {', '.join(deducted)}"
+    return f"{shorten(draft.notes, max(NOTES_LIMIT - len(said) - 2, 0))}. {said}"[:NOTES_LIMIT]
 
 
 def receipt_body(issue: Issue, ids: Ids) -> Body:

@@ -1,6 +1,6 @@
 """`/_sandbox/…`: faults, state and log over HTTP. No part of the emulated API, and no token is needed."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -8,7 +8,7 @@ from aiohttp import web
 
 from syncd.sandbox.billpt.faults import Fault
 from syncd.sandbox.billpt.records import Document
-from syncd.sandbox.billpt.settings import RateMode
+from syncd.sandbox.billpt.settings import Arithmetic, RateMode
 
 if TYPE_CHECKING:
     from syncd.sandbox.billpt.app import BillPt
@@ -23,6 +23,7 @@ def routes(sandbox: "BillPt") -> list[web.RouteDef]:
         web.post("/_sandbox/faults", handlers.add_faults),
         web.delete("/_sandbox/faults", handlers.clear_faults),
         web.post("/_sandbox/limit", handlers.limit),
+        web.post("/_sandbox/account", handlers.account),
     ]
 
 
@@ -93,6 +94,24 @@ class Control:
         except (ValueError, TypeError, KeyError) as error:
             return _json({"error": [str(error)]}, 400)
         return _json({"limit": limiter.limit, "mode": limiter.mode})
+
+    async def account(self, request: web.Request) -> web.Response:
+        """`{"arithmetic": "rate", "default_series": "IVA2026"}`: how all accounts add up, the first one's own series."""
+        sandbox = self._sandbox
+        try:
+            given = orjson.loads(await request.read())
+            arithmetic = Arithmetic(given.get("arithmetic", sandbox.settings.arithmetic))
+            series = sandbox.account.series.find("nome", given.get("default_series", ""))
+        except (ValueError, TypeError, AttributeError) as error:
+            return _json({"error": [str(error)]}, 400)
+        if series is None and "default_series" in given:
+            return _json({"error": [f"no series {given['default_series']}"]}, 400)
+        sandbox.settings = sandbox.world.settings = replace(sandbox.settings, arithmetic=arithmetic)
+        for row in sandbox.account.series if series else ():
+            row["principal"] = int(row is series)
+        if series:
+            sandbox.account.shops.principal()["serie_id"] = series["id"]
+        return _json({"arithmetic": arithmetic, "default_series": sandbox.account.series.principal()["nome"]})
 
 
 def _brief(document: Document) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def open_account(name: str, ids: Ids, settings: Settings) -> Account:
     contacts = Table("contatos", ids, indexed=("codigo", "nif"))
     consumer = contacts.add({**CONTACT_DEFAULTS, "codigo": "1", "nome": CONSUMER_NAME})
     taxes = lists.OLD_TAXES if settings.old_taxes else lists.TAXES
-    series = _series(ids)
+    series = _series(ids, settings.default_series)
     return Account(
         name=name,
         token=token_of(name),
@@ -67,16 +67,16 @@ def _table(kind: str, ids: Ids, rows: list[Row]) -> Table:
     return table
 
 
-def _series(ids: Ids) -> Table:
+def _series(ids: Ids, default: str) -> Table:
     """`comunicada` is the sandbox's own column and is never shown."""
     table = Table("series", ids, indexed=("nome",))
     for row in (
-        {"nome": "B2026", "principal": 1},
+        {"nome": "B2026"},
         {"nome": "IVA2026", "iva_incluido": 1},
         {"nome": "NOVA", "comunicada": 0},
         {"nome": "VELHA", "visivel": 0},
     ):
-        table.add({"nome": "", "iva_incluido": 0, **FLAGS, "comunicada": 1, **row})
+        table.add({"iva_incluido": 0, **FLAGS, "comunicada": 1, **row, "principal": int(row["nome"] == default)})
     return table
 
 

@@ -73,6 +73,7 @@ class Settings:
     retailer: bool = True
     old_taxes: bool = False  # the vendor's sample list: Madeira 5, Azores 18
     new_series_reported: bool = False  # a series created over the API is known to the tax authority at once
+    default_series: str = "B2026"  # or IVA2026, whose prices hold the VAT
     login_email: str = "api@loja.example"
     login_password: str = "sandbox"  # noqa: S105 - the sandbox's own, guards nothing
     # counting

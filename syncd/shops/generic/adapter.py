@@ -70,13 +70,15 @@ class GenericShop:
         for page in none:
             yield page
 
+    async def placed(self, since: datetime, until: datetime, cursor: str | None) -> AsyncIterator[Page]:  # noqa: ARG002 - the port's signature
+        """Always ShopRefusedError: there is nobody to ask."""
+        if not self.can_ask:
+            raise _only_posts("past orders cannot be asked for")
+        yield Page(facts=(), cursor="")
+
     async def fetch(self, order_id: str) -> tuple[Fact, ...]:
         """Always ShopRefusedError: there is nobody to ask."""
-        raise ShopRefusedError(
-            f"order {order_id} cannot be asked for: a generic shop only posts",
-            code="cannot_ask",
-            fix="have the sending system post the order again",
-        )
+        raise _only_posts(f"order {order_id} cannot be asked for")
 
     async def check(self) -> tuple[Finding, ...]:
         """The keys' strength; whether the other side posts shows only when it does."""
@@ -91,6 +93,14 @@ class GenericShop:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+def _only_posts(what: str) -> ShopRefusedError:
+    return ShopRefusedError(
+        f"{what}: a generic shop only posts",
+        code="cannot_ask",
+        fix="have the sending system post again what is missing",
+    )
 
 
 def _problem(body: bytes) -> str:

@@ -4,7 +4,6 @@
 """
 
 import re
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
@@ -13,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
 from syncd.domain.order import Lifecycle, LineKind, PaymentState, RefundState
+from syncd.shops.moments import EARLIEST, LATEST
 
 SCHEMA_ID = "urn:syncd:order:1"
 
@@ -54,7 +54,7 @@ Rate = Annotated[Decimal, *_exact(_RATE, 'write it in per cent: 23, or a text su
 # Beyond these years a time leaves the calendar when it is moved to another zone.
 Time = Annotated[
     AwareDatetime,
-    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
+    Field(ge=EARLIEST, lt=LATEST),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]

@@ -1,6 +1,7 @@
 """The Shopify adapter: the pure parts and the client, bound to one shop."""
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 
 from syncd.domain.findings import Finding
 from syncd.domain.order import Order
@@ -52,6 +53,10 @@ class ShopifyShop:
     def changes(self, cursor: str | None) -> AsyncIterator[Page]:
         """Orders changed since the cursor, a time in UTC; the new cursor comes with the last page of a pass."""
         return self._orders.changes(cursor)
+
+    def placed(self, since: datetime, until: datetime, cursor: str | None) -> AsyncIterator[Page]:
+        """Orders by the time they were placed; those older than 60 days need the scope read_all_orders."""
+        return self._orders.placed(since, until, cursor)
 
     async def fetch(self, order_id: str) -> tuple[Fact, ...]:
         """The order with its refunds inside; nothing where the shop shows none, which is no proof of deletion."""

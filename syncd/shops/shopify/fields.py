@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import NoReturn, TypeAlias
 
@@ -10,6 +10,7 @@ import orjson
 
 from syncd.domain.errors import AmountError, PayloadError
 from syncd.domain.money import CENT, ZERO, decimal_of
+from syncd.shops.moments import moment_of
 
 Record: TypeAlias = Mapping[str, object]
 
@@ -78,12 +79,9 @@ def moment(value: object, where: str) -> datetime | None:
     if not given:
         return None
     try:
-        time = datetime.fromisoformat(given)
+        return moment_of(given)
     except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise PayloadError(f"{where}: {given[:40]!r} is no time with an offset")
-    return time.astimezone(UTC)
+        raise PayloadError(f"{where}: {given[:40]!r} is no time with an offset") from None
 
 
 def number(value: object, where: str) -> Decimal:

@@ -22,6 +22,13 @@ CHANGED = """query Changed($first: Int!, $after: String, $filter: String!) {
   }
 }"""
 
+PLACED = """query Placed($first: Int!, $after: String, $filter: String!) {
+  orders(first: $first, after: $after, sortKey: CREATED_AT, query: $filter) {
+    pageInfo { hasNextPage endCursor }
+    nodes { id createdAt }
+  }
+}"""
+
 ORDER = f"""query One($id: ID!, $lines: Int!) {{ order(id: $id) {{ ...O }} }}
 {_MONEY}
 {_TAX}
@@ -30,7 +37,7 @@ fragment A on MailingAddress {{ name company address1 address2 zip city province
 fragment O on Order {{
   id name createdAt updatedAt processedAt cancelledAt test
   currencyCode taxesIncluded taxExempt dutiesIncluded displayFinancialStatus paymentGatewayNames
-  totalPriceSet {{ ...M }} currentTotalPriceSet {{ ...M }} totalTaxSet {{ ...M }} totalTipReceivedSet {{ ...M }}
+  totalPriceSet {{ ...M presentmentMoney {{ amount currencyCode }} }} currentTotalPriceSet {{ ...M }} totalTaxSet {{ ...M }} totalTipReceivedSet {{ ...M }}
   totalOutstandingSet {{ ...M }} originalTotalDutiesSet {{ ...M }}
   email phone note tags discountCodes customAttributes {{ key value }}
   localizedFields(first: 10) {{ nodes {{ key value }} }}
@@ -67,6 +74,7 @@ CHECK = """query Check($topics: [WebhookSubscriptionTopic!]) {
   webhookSubscriptions(first: 100, topics: $topics) { nodes { topic } }
 }"""
 
+_BAG = {"shop_money": "shopMoney", "presentment_money": "presentmentMoney"}
 _TOTALS = {
     "total_price": "totalPriceSet",
     "current_total_price": "currentTotalPriceSet",
@@ -255,8 +263,11 @@ def _amount(source: Record, key: str) -> object:
 
 
 def _set(source: Record, key: str) -> Mapping[str, object]:
-    shop_money = record(record(source.get(key), key).get("shopMoney"), key)
-    return {"shop_money": {"amount": shop_money.get("amount"), "currency_code": shop_money.get("currencyCode")}}
+    bag = record(source.get(key), key)
+    both = {name: record(bag.get(field), key) for name, field in _BAG.items()}
+    return {
+        name: {"amount": told.get("amount"), "currency_code": told.get("currencyCode")} for name, told in both.items()
+    }
 
 
 def _texts(value: object) -> list[str]:

@@ -19,9 +19,15 @@ _PER_PAGE = 25
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
-    order_id: str
-    updated_at: datetime
+class _List:
+    """A query for orders by one of their times, which its answer names."""
+
+    document: str
+    time: str
+
+
+_CHANGED = _List(graphql.CHANGED, "updatedAt")
+_PLACED = _List(graphql.PLACED, "createdAt")
 
 
 class _ChangedMeanwhileError(Exception):
@@ -44,21 +50,36 @@ class Orders:
         start = _watermark(cursor)
         known, seen, watermark = self._known, dict[str, datetime](), start
         facts: list[Fact] = []
-        async for change in self._listed(start - _OVERLAP):
-            watermark = max(watermark, change.updated_at)
-            if seen.get(change.order_id) == change.updated_at:
+        begin = start - _OVERLAP
+        async for order_id, updated_at in self._listed(_CHANGED, f"updated_at:>='{_written(begin)}'", begin):
+            watermark = max(watermark, updated_at)
+            if seen.get(order_id) == updated_at:
                 continue
-            settled = self.clock.now() - change.updated_at > _SETTLED
-            if known.get(change.order_id) != change.updated_at:
-                facts += await self.fetch(change.order_id)
+            settled = self.clock.now() - updated_at > _SETTLED
+            if known.get(order_id) != updated_at:
+                facts += await self.fetch(order_id)
             if settled:
-                seen[change.order_id] = change.updated_at
+                seen[order_id] = updated_at
             if len(facts) >= _PER_PAGE:
                 yield Page(facts=tuple(facts), cursor=cursor)
                 facts = []
         yield Page(facts=tuple(facts), cursor=_written(watermark))
         # Reached only when the last page has been taken: what was lost on the way is read again.
         self._known = {key: time for key, time in seen.items() if time >= watermark - _OVERLAP}
+
+    async def placed(self, since: datetime, until: datetime, cursor: str | None) -> AsyncIterator[Page]:
+        """Orders by the time of placing, 25 to a page."""
+        start = _watermark(cursor) if cursor else since
+        facts: list[Fact] = []
+        span = f"created_at:>='{_written(start)}' created_at:<'{_written(until)}'"
+        async for order_id, placed_at in self._listed(_PLACED, span, start.replace(microsecond=0)):
+            if placed_at >= until:
+                continue  # the filter counts whole seconds
+            facts += await self.fetch(order_id)
+            if len(facts) >= _PER_PAGE:
+                yield Page(facts=tuple(facts), cursor=_written(placed_at))
+                facts = []
+        yield Page(facts=tuple(facts), cursor=_written(until))
 
     async def fetch(self, order_id: str) -> tuple[Fact, ...]:
         """The order as it is now; nothing where the shop shows none.
@@ -76,16 +97,14 @@ class Orders:
             return () if order is None else (_fact(order),)
         raise ShopUnavailableError(f"order {order_id} kept changing while it was read")
 
-    async def _listed(self, since: datetime) -> AsyncIterator[_Change]:
+    async def _listed(self, wanted: _List, span: str, since: datetime) -> AsyncIterator[tuple[str, datetime]]:
+        """Ids and times, the oldest first."""
         after: str | None = None
         while True:
-            data = await self.api.query(
-                graphql.CHANGED,
-                {"first": _LISTED, "after": after, "filter": f"updated_at:>='{_written(since)}'"},
-            )
+            data = await self.api.query(wanted.document, {"first": _LISTED, "after": after, "filter": span})
             page = _connection(data, "orders")
-            for change in _changes(page, since):
-                yield change
+            for found in _dated(page, wanted.time, since):
+                yield found
             following = _next_page(page, after)
             if following is None:
                 return
@@ -130,18 +149,18 @@ def _fact(order: Record) -> Fact:
         raise ShopUnavailableError(f"the shop answered no usable order: {error}") from error
 
 
-def _changes(page: Record, since: datetime) -> Iterator[_Change]:
+def _dated(page: Record, time: str, since: datetime) -> Iterator[tuple[str, datetime]]:
     for node in records(page.get("nodes"), "nodes"):
-        order_id, updated = identity(node.get("id")), _time(node.get("updatedAt"))
-        if not order_id or updated is None:
-            raise ShopUnavailableError("the shop listed an order without id or updatedAt")
-        if updated < since:
+        order_id, at = identity(node.get("id")), _time(node.get(time))
+        if not order_id or at is None:
+            raise ShopUnavailableError(f"the shop listed an order without id or {time}")
+        if at < since:
             # An unknown search term is dropped without an error, and then every order matches.
             raise ShopRefusedError(
                 f"the shop ignored the filter: order {order_id} is older than {_written(since)}",
-                fix="set api_version to one that knows updated_at as a search term of orders",
+                fix="set api_version to one that knows updated_at and created_at as search terms of orders",
             )
-        yield _Change(order_id, updated)
+        yield order_id, at
 
 
 def _connection(source: Record, key: str) -> Record:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from syncd.domain.errors import PayloadError
 from syncd.domain.money import ZERO, Money
-from syncd.domain.order import Lifecycle, Order, OrderLine, Payment, PaymentState, RefundState
+from syncd.domain.order import Lifecycle, Order, OrderLine, Payment, PaymentState
 from syncd.shops.port import OrderFacts
 from syncd.shops.shopify import graphql
 from syncd.shops.shopify.buyer import read_buyer
@@ -24,7 +24,8 @@ from syncd.shops.shopify.fields import (
     text,
 )
 from syncd.shops.shopify.lines import currency_doubts, read_lines, tax_doubts, total_doubts
-from syncd.shops.shopify.refunds import ReadRefund, Sale, read_refunds
+from syncd.shops.shopify.refunds import Sale, read_refunds
+from syncd.shops.shopify.settlement import settle
 from syncd.shops.shopify.transactions import amount_in
 
 _PAYMENT = {
@@ -62,8 +63,10 @@ def read_order(facts: OrderFacts, *, shop: str, tax_id_keys: Sequence[str] = ())
         raise PayloadError(f"order {order_id} lacks updated_at or created_at")
     lines = read_lines(order)
     status = _status(order, total)
-    received = _received(order, status, currency, total, created)
+    state = _PAYMENT.get(status, PaymentState.UNPAID)
     refunds = read_refunds(_refund_records(order, facts.refunds), _sale(order, currency, lines))
+    settled = settle(order, lines, total, state, refunds)
+    received = _received(order, state, currency, settled.total, created)
     return Order(
         shop=shop,
         id=order_id,
@@ -74,13 +77,14 @@ def read_order(facts: OrderFacts, *, shop: str, tax_id_keys: Sequence[str] = ())
         lifecycle=Lifecycle.DELETED if facts.deleted else _lifecycle(order, status),
         currency=currency,
         prices_include_tax=order.get("taxes_included") is True,
-        total=total,
-        lines=lines,
+        total=settled.total,
+        lines=settled.lines,
         buyer=read_buyer(order, tax_id_keys=tax_id_keys),
         payment=received.state,
         paid_at=received.paid_at,
         payments=received.payments,
-        refunds=tuple(read.refund for read in refunds),
+        refunds=settled.refunds,
+        paid_in=_paid_in(order, currency),
         cancelled_at=moment(order.get("cancelled_at"), "cancelled_at"),
         note=text(order.get("note")),
         tags=_tags(order.get("tags")),
@@ -89,10 +93,18 @@ def read_order(facts: OrderFacts, *, shop: str, tax_id_keys: Sequence[str] = ())
             *currency_doubts(order, currency),
             *total_doubts(order, lines),
             *tax_doubts(order),
-            *_payment_doubts(order, status, total, received.state, refunds),
+            *_payment_doubts(order, status, total),
+            *settled.doubts,
             *(doubt for read in refunds for doubt in read.doubts),
         ),
     )
+
+
+def _paid_in(order: Record, currency: str) -> Money | None:
+    """The total in the buyer's currency, where that is another than the shop's."""
+    told = record(record(order.get("total_price_set"), "total_price_set").get("presentment_money"), "presentment_money")
+    other, amount = text(told.get("currency_code")), money(told, "amount", "presentment_money")
+    return Money(amount, other) if other not in {"", currency} and amount is not None else None
 
 
 def order_record(raw: bytes) -> Record:
@@ -133,8 +145,7 @@ def _lifecycle(order: Record, status: str) -> Lifecycle:
     return Lifecycle.REFUNDED if status == "refunded" else Lifecycle.OPEN
 
 
-def _received(order: Record, status: str, currency: str, total: Decimal, created: datetime) -> _Received:
-    state = _PAYMENT.get(status, PaymentState.UNPAID)
+def _received(order: Record, state: PaymentState, currency: str, total: Decimal, created: datetime) -> _Received:
     if state is PaymentState.UNPAID:
         return _Received(state=state, paid_at=None, payments=())
     # Webhooks tell no payments, only when the order was placed and by which gateways somebody tried to pay.
@@ -167,8 +178,8 @@ def _presumed_payment(
     others = [name for name in gateways if name != "gift_card"]
     open_ = money(order, "total_outstanding", "order") if state is PaymentState.PARTIAL else ZERO
     amount = ZERO if open_ is None else total - open_
-    if gateways and amount > 0:
-        yield Payment(gateway=(others or gateways)[-1], amount=Money(amount, currency), paid_at=placed)
+    if amount > 0 and (gateways or state is PaymentState.PARTIAL):
+        yield Payment(gateway=(others or gateways or [""])[-1], amount=Money(amount, currency), paid_at=placed)
 
 
 def _sale(order: Record, currency: str, lines: Iterable[OrderLine]) -> Sale:
@@ -180,22 +191,12 @@ def _sale(order: Record, currency: str, lines: Iterable[OrderLine]) -> Sale:
     )
 
 
-def _payment_doubts(
-    order: Record, status: str, total: Decimal, state: PaymentState, refunds: Iterable[ReadRefund]
-) -> Iterable[str]:
+def _payment_doubts(order: Record, status: str, total: Decimal) -> Iterable[str]:
     if status not in _PAYMENT:
         yield f"the financial status {status!r} is not known"
     rounding = money_or_zero(order, "total_cash_rounding_payment_adjustment", "order")
     if rounding:
         yield f"{show(rounding)} was added to {show(total)} to round the cash payment"
-    done = [read for read in refunds if read.refund.state is RefundState.DONE]
-    current, outstanding = money(order, "current_total_price", "order"), money(order, "total_outstanding", "order")
-    if state is not PaymentState.PAID or all(read.moved for read in done) or current is None or outstanding is None:
-        return
-    # A line taken off before the payment looks like a refund without money: then less was paid than the lines say.
-    paid = current - outstanding + sum((read.refund.amount for read in done if read.moved), ZERO)
-    if paid != total:
-        yield f"the lines come to {show(total)}, but {show(paid)} was received: a line was taken off before payment"
 
 
 def _tags(value: object) -> tuple[str, ...]:

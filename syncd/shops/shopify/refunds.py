@@ -22,7 +22,6 @@ from syncd.shops.shopify.fields import (
     number,
     record,
     records,
-    show,
     text,
 )
 from syncd.shops.shopify.lines import SHIPPING_PREFIX
@@ -45,6 +44,7 @@ class Sale:
 class ReadRefund:
     refund: Refund
     moved: bool  # by transactions, not only computed from the lines
+    short: Decimal = ZERO  # what its lines are worth beyond the money, with nothing that says why
     doubts: tuple[str, ...] = ()
 
 
@@ -123,10 +123,11 @@ def read_refund(key: str, payload: Record, sale: Sale) -> ReadRefund:
         state=state,
         reason=" ".join(text(payload.get("note")).split()),
     )
-    doubts = [*_strangers(refund, sale, where), *_shortfall(refund, extra, stray, where)]
+    doubts = [*_strangers(refund, sale, where)]
     if paid.known and not amount:
         doubts.append(f"{where}: money moved, but how much in {sale.currency} is not told")
-    return ReadRefund(refund=refund, moved=paid.known, doubts=tuple(doubts))
+    short = _shortfall(refund, extra, stray) if paid.known else _gross(lines)
+    return ReadRefund(refund=refund, moved=paid.known, short=short, doubts=tuple(doubts))
 
 
 def _line_parts(payload: Record, sale: Sale, where: str) -> list[_Part]:
@@ -242,11 +243,9 @@ def _strangers(refund: Refund, sale: Sale, where: str) -> Iterable[str]:
         yield f"{where} gives back lines that the order does not have: {', '.join(unknown)}"
 
 
-def _shortfall(refund: Refund, extra: Decimal, stray: Decimal, where: str) -> Iterable[str]:
-    """Lines that explain more than was paid back, and no adjustment that says why."""
-    if refund.state is not RefundState.DONE:
-        return
+def _shortfall(refund: Refund, extra: Decimal, stray: Decimal) -> Decimal:
+    """What the lines explain beyond what was paid back, where no adjustment says why."""
     explained = _gross(refund.lines) + stray
     rounding = CENT * len(refund.lines)
-    if explained - refund.amount > rounding and abs(explained + extra - refund.amount) > rounding:
-        yield f"{where}: its lines come to {show(explained)}, {show(refund.amount)} was paid back"
+    short = explained - refund.amount
+    return short if short > rounding and abs(short + extra) > rounding else ZERO

@@ -54,6 +54,10 @@ class WooCommerceShop:
         """Orders changed since the cursor, a time in UTC. Raises ShopUnavailableError or ShopRefusedError."""
         return self._orders.changes(cursor)
 
+    def placed(self, since: datetime, until: datetime, cursor: str | None) -> AsyncIterator[Page]:
+        """Orders by the time they were placed. Raises ShopUnavailableError or ShopRefusedError."""
+        return self._orders.placed(since, until, cursor)
+
     async def fetch(self, order_id: str) -> tuple[Fact, ...]:
         """The order and the details of its refunds; a DELETED fact if the shop has it no longer."""
         return await self._orders.fetch(order_id)

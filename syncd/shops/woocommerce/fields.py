@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from html import unescape
 from typing import NoReturn, TypeAlias
 
 from syncd.domain.errors import AmountError, PayloadError
 from syncd.domain.money import decimal_of
+from syncd.shops.moments import moment_of
 
 Record: TypeAlias = Mapping[str, object]
 
@@ -130,9 +131,8 @@ def moment(source: Record, key: str, where: str = "") -> datetime | None:
     if value is None or value == "":
         return None
     try:
-        time = datetime.fromisoformat(value if isinstance(value, str) else "")
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
+        return moment_of(value if isinstance(value, str) else "", utc_by_default=True)
+    except ValueError:
         raise PayloadError(f"{where}{key}: {str(value)[:40]!r} is no time") from None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from syncd.domain.money import CENT, ZERO, cents
+from syncd.domain.money import ZERO, cents, rounded
 from syncd.domain.order import LineKind, OrderLine, TaxLine
 from syncd.shops.woocommerce.fields import Record, identity, name, number, records, text
 
@@ -18,29 +18,31 @@ LARGEST_QUANTITY = Decimal(1_000_000)
 KINDS = (("line_items", LineKind.ARTICLE), ("shipping_lines", LineKind.SHIPPING), ("fee_lines", LineKind.FEE))
 
 
-def read_lines(order: Record) -> tuple[OrderLine, ...]:
+def read_lines(order: Record, currency: str) -> tuple[OrderLine, ...]:
     """All lines, articles first. Raises PayloadError."""
     rates = _rates(order)
     return tuple(
-        _line(item, kind, f"{key}[{at}].", rates) for key, kind in KINDS for at, item in enumerate(records(order, key))
+        _line(item, kind, f"{key}[{at}].", rates, currency)
+        for key, kind in KINDS
+        for at, item in enumerate(records(order, key))
     )
 
 
-def settle(lines: Sequence[OrderLine], total: Decimal) -> tuple[tuple[OrderLine, ...], str]:
+def settle(lines: Sequence[OrderLine], total: Decimal, *, unit: Decimal) -> tuple[tuple[OrderLine, ...], str]:
     """Make the lines meet the order's total, or say in a sentence why they cannot.
 
-    With tax rounded at subtotal the shop's own sums may miss each other by cents. One cent is moved on each of as many
-    lines as needed, those with the largest gross first; more than a cent per line is no rounding.
+    With tax rounded at subtotal the shop's own sums may miss each other by cents. One cent (`unit`) is moved on each of as
+    many lines as needed, those with the largest gross first; more than a cent per line is no rounding.
     """
     found = sum((line.gross for line in lines), ZERO)
     missing = total - found
     if not missing:
         return tuple(lines), ""
-    by_size = sorted((at for at, line in enumerate(lines) if line.gross > CENT), key=lambda at: -lines[at].gross)
-    if missing % CENT or abs(missing) > CENT * len(by_size):
+    by_size = sorted((at for at, line in enumerate(lines) if line.gross > unit), key=lambda at: -lines[at].gross)
+    if missing % unit or abs(missing) > unit * len(by_size):
         return tuple(lines), f"lines, shipping and fees come to {found}, the order's total is {total}"
-    moved = set(by_size[: int(abs(missing) / CENT)])
-    step = CENT.copy_sign(missing)
+    moved = set(by_size[: int(abs(missing) / unit)])
+    step = unit.copy_sign(missing)
     return tuple(_moved(line, step) if at in moved else line for at, line in enumerate(lines)), ""
 
 
@@ -53,14 +55,15 @@ def doubtful_quantities(lines: Sequence[OrderLine]) -> tuple[str, ...]:
     )
 
 
-def _line(item: Record, kind: LineKind, where: str, rates: Mapping[str, Decimal | None]) -> OrderLine:
+def _line(item: Record, kind: LineKind, where: str, rates: Mapping[str, Decimal | None], currency: str) -> OrderLine:
     total, total_tax = number(item, "total", where), number(item, "total_tax", where)
-    net, gross = cents(total), cents(total + total_tax)
+    net, gross = rounded(total, currency), rounded(total + total_tax, currency)
     list_net, list_gross = net, gross
     is_article = kind is LineKind.ARTICLE
     if is_article:
         listed = number(item, "subtotal", where)
-        list_net, list_gross = cents(listed), cents(listed + number(item, "subtotal_tax", where))
+        list_tax = number(item, "subtotal_tax", where)
+        list_net, list_gross = rounded(listed, currency), rounded(listed + list_tax, currency)
     return OrderLine(
         id=identity(item, where + "id"),
         kind=kind,

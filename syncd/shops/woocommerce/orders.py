@@ -13,11 +13,12 @@ from syncd.domain.errors import PayloadError, ShopRefusedError, ShopUnavailableE
 from syncd.shops.port import Fact, FactKind, Page
 from syncd.shops.woocommerce.client import GoneError, RestApi
 from syncd.shops.woocommerce.deliveries import deleted_fact, order_fact
-from syncd.shops.woocommerce.fields import MOST_ID_DIGITS, Record, identity, is_id
+from syncd.shops.woocommerce.fields import MOST_ID_DIGITS, Record, identity, is_id, moment
 from syncd.shops.woocommerce.refunds import made_at
 
 # An order may show up in the list some time after the moment that it is dated, behind a long database transaction.
 OVERLAP = timedelta(minutes=5)
+CLOCK_CHANGE = timedelta(hours=1, seconds=1)
 PER_PAGE = 100
 ORDER_TOPIC = "rest.order"
 REFUND_TOPIC = "rest.refund"
@@ -59,6 +60,40 @@ class Orders:
                 break
         yield Page(facts=(), cursor=_stamp(until))
 
+    async def placed(self, since: datetime, until: datetime, cursor: str | None) -> AsyncIterator[Page]:
+        """Pages of facts by the time of placing; each is asked for from behind the last, so that none moves away.
+
+        The shop may sort by its own clock, which is set back an hour once a year: so much is listed again each time.
+        """
+        after, newest, page = _time_of(cursor) if cursor else since, since, 1
+        before: tuple[tuple[Record, bytes], ...] = ()
+        seen: set[tuple[str, int]] = set()
+        asked: set[str] = set()
+        while True:
+            query = {
+                "after": _asked(after - timedelta(seconds=1)),  # exclusive
+                "before": _asked(until),
+                "dates_are_gmt": "true",
+                "per_page": str(PER_PAGE),
+                "orderby": "date",
+                "order": "asc",
+            }
+            listing = await self._api.listing("orders", {**query, "page": str(page)})
+            if page > 1 and listing.items == before:
+                raise _same_again(page)
+            before = listing.items
+            within = [item for item in listing.items if since <= (_placed_at(item[0]) or since) < until]
+            fresh = _unseen([(_order_fact(*item), _refund_ids(item[0])) for item in within], seen)
+            details = await self._details(fresh, asked)
+            newest = max([newest, *(_placed_at(found) or newest for found, _ in within)])
+            following = max(after, newest - CLOCK_CHANGE)
+            done = len(listing.items) < PER_PAGE
+            facts = (*(fact for fact, _ in fresh), *details)
+            yield Page(facts=facts, cursor=_stamp(until if done else following))
+            if done:
+                return
+            after, page = (following, 1) if following > after else (after, page + 1)
+
     async def fetch(self, order_id: str) -> tuple[Fact, ...]:
         """The order with the details of all its refunds; a DELETED fact if the shop has it no longer."""
         if not (order_id.isascii() and order_id.isdecimal() and len(order_id) <= MOST_ID_DIGITS):
@@ -74,7 +109,7 @@ class Orders:
 
     async def _pass(self, after: datetime) -> AsyncIterator[list[Listed]]:
         query = {
-            "modified_after": f"{after:%Y-%m-%dT%H:%M:%S}",
+            "modified_after": _asked(after),
             "dates_are_gmt": "true",
             "per_page": str(PER_PAGE),
             "orderby": "id",
@@ -85,10 +120,7 @@ class Orders:
         while True:
             listing = await self._api.listing("orders", {**query, "page": str(page)})
             if listing.items and listing.items == before:
-                raise ShopUnavailableError(
-                    f"page {page} of the orders is page {page - 1} again",
-                    fix="keep caches away from /wp-json/wc/ in the shop",
-                )
+                raise _same_again(page)
             yield [(_order_fact(found, payload), _refund_ids(found)) for found, payload in listing.items]
             # The number of pages may have grown since the first one said it.
             if page >= listing.pages and len(listing.items) < PER_PAGE:
@@ -145,6 +177,24 @@ def _refund_ids(order: Record) -> frozenset[str]:
     if not isinstance(refunds, list):
         return frozenset()
     return frozenset(str(refund.get("id")) for refund in refunds if isinstance(refund, dict))
+
+
+def _same_again(page: int) -> ShopUnavailableError:
+    return ShopUnavailableError(
+        f"page {page} of the orders is page {page - 1} again", fix="keep caches away from /wp-json/wc/ in the shop"
+    )
+
+
+def _placed_at(order: Record) -> datetime | None:
+    """When it was placed; None where it does not say, which reading it will mind."""
+    try:
+        return moment(order, "date_created_gmt")
+    except PayloadError:
+        return None
+
+
+def _asked(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _stamp(time: datetime) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from syncd.domain.errors import PayloadError
-from syncd.domain.money import Money, cents
+from syncd.domain.money import Money, rounded, smallest
 from syncd.domain.order import Lifecycle, Order, Payment, PaymentState
 from syncd.shops.port import OrderFacts
 from syncd.shops.woocommerce.buyer import read_buyer
@@ -59,11 +59,17 @@ def read_order(facts: OrderFacts, *, shop: str, tax_id_keys: Sequence[str]) -> O
     """The order that the facts describe. Raises PayloadError naming the field that is wrong."""
     order = record(loads(facts.order), "the order")
     currency, total = _currency(order), number(order, "total", "")
-    lines, mismatch = settle(read_lines(order), total)
-    refunds, doubtful_refunds = read_refunds(order, facts.refunds)
+    lines, mismatch = settle(read_lines(order, currency), total, unit=smallest(currency))
+    refunds, doubtful_refunds = read_refunds(order, facts.refunds, currency)
     status, paid_at = status_of(order), moment(order, "date_paid_gmt")
     payment = _payment(total, status, paid_at)
-    doubts = (mismatch, _doubt_of_total(total), _doubt_of_parent(order), *doubtful_quantities(lines), *doubtful_refunds)
+    doubts = (
+        mismatch,
+        _doubt_of_total(total, currency),
+        _doubt_of_parent(order),
+        *doubtful_quantities(lines),
+        *doubtful_refunds,
+    )
     return Order(
         shop=shop,
         id=identity(order, "id"),
@@ -74,12 +80,12 @@ def read_order(facts: OrderFacts, *, shop: str, tax_id_keys: Sequence[str]) -> O
         lifecycle=Lifecycle.DELETED if facts.deleted else _lifecycle(status, paid_at),
         currency=currency,
         prices_include_tax=order.get("prices_include_tax") is True,
-        total=cents(total),
+        total=rounded(total, currency),
         lines=lines,
         buyer=read_buyer(order, tax_id_keys=tax_id_keys),
         payment=payment,
         paid_at=paid_at,
-        payments=_payments(order, Money(cents(total), currency), paid_at),
+        payments=_payments(order, Money(rounded(total, currency), currency), paid_at),
         refunds=refunds,
         note=text(order, "customer_note"),
         discount_codes=tuple(code for coupon in records(order, "coupon_lines") if (code := text(coupon, "code"))),
@@ -121,8 +127,8 @@ def _payments(order: Record, amount: Money, paid_at: datetime | None) -> tuple[P
     return (Payment(gateway=gateway, amount=amount, paid_at=paid_at, id=transaction),)
 
 
-def _doubt_of_total(total: Decimal) -> str:
-    if total == cents(total) and total >= 0:
+def _doubt_of_total(total: Decimal, currency: str) -> str:
+    if total == rounded(total, currency) and total >= 0:
         return ""
     return f"the order's total is {total}, which no document can show"
 

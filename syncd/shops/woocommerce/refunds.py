@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from syncd.domain.errors import PayloadError
-from syncd.domain.money import cents
+from syncd.domain.money import rounded
 from syncd.domain.order import Refund, RefundLine
 from syncd.shops.woocommerce.fields import (
     Record,
@@ -22,7 +22,7 @@ from syncd.shops.woocommerce.fields import (
 ORIGINAL = "_refunded_item_id"
 
 
-def read_refunds(order: Record, details: Sequence[bytes]) -> tuple[tuple[Refund, ...], tuple[str, ...]]:
+def read_refunds(order: Record, details: Sequence[bytes], currency: str) -> tuple[tuple[Refund, ...], tuple[str, ...]]:
     """The order's refunds and what is doubtful about them. Raises PayloadError.
 
     The order alone says which refunds exist: a detail may be of one that was deleted since.
@@ -32,7 +32,7 @@ def read_refunds(order: Record, details: Sequence[bytes]) -> tuple[tuple[Refund,
     for at, listed in enumerate(records(order, "refunds")):
         where = f"refunds[{at}]."
         refund_id = identity(listed, where + "id")
-        amount = cents(abs(number(listed, "total", where)))
+        amount = rounded(abs(number(listed, "total", where)), currency)
         detail = known.get(refund_id)
         if detail is None:
             refunds.append(
@@ -45,7 +45,7 @@ def read_refunds(order: Record, details: Sequence[bytes]) -> tuple[tuple[Refund,
                 )
             )
             continue
-        refund = _detailed(detail, refund_id)
+        refund = _detailed(detail, refund_id, currency)
         refunds.append(refund)
         if refund.amount != amount:
             doubts.append(f"refund {refund_id} is {refund.amount}, the order says {amount}")
@@ -65,18 +65,18 @@ def _by_id(details: Sequence[bytes]) -> dict[str, Record]:
     return {identity(refund, "refund id"): refund for refund in found}
 
 
-def _detailed(detail: Record, refund_id: str) -> Refund:
+def _detailed(detail: Record, refund_id: str, currency: str) -> Refund:
     where = f"refund {refund_id}: "
     return Refund(
         id=refund_id,
         created_at=made_at(detail),
-        amount=cents(abs(number(detail, "amount", where))),
-        lines=tuple(_lines(detail, where)),
+        amount=rounded(abs(number(detail, "amount", where)), currency),
+        lines=tuple(_lines(detail, where, currency)),
         reason=text(detail, "reason"),
     )
 
 
-def _lines(detail: Record, where: str) -> Iterator[RefundLine]:
+def _lines(detail: Record, where: str, currency: str) -> Iterator[RefundLine]:
     """Lines in the domain's sign. One that names no original is left out: the amount leads, and mapping asks."""
     for key in ("line_items", "shipping_lines", "fee_lines"):
         for at, item in enumerate(records(detail, key)):
@@ -86,7 +86,8 @@ def _lines(detail: Record, where: str) -> Iterator[RefundLine]:
             quantity = abs(number(item, "quantity", place)) if key == "line_items" else Decimal(0)
             original = _original(item)
             if original and (quantity or net or tax):
-                yield RefundLine(line_id=original, quantity=quantity, net=cents(-net), gross=cents(-net - tax))
+                net, gross = rounded(-net, currency), rounded(-net - tax, currency)
+                yield RefundLine(line_id=original, quantity=quantity, net=net, gross=gross)
 
 
 def _original(item: Record) -> str:

@@ -94,3 +94,14 @@ async def test_more_decimals_than_are_kept_are_rounded_first(desk: Desk) -> None
     made = await desk.issued(produtos=[desk.line(preco_unitario="1.00000000005", desconto_1="33.333335")])
     line = made["lancamentos"][0]
     assert (line["preco_unitario"], line["desconto_1"]) == ("1.0000000001", "33.33334")
+
+
+async def test_an_account_can_be_told_over_http_how_it_works(open_desk: OpenDesk) -> None:
+    desk = await open_desk(Settings())
+    control = f"{desk.serving.url}/_sandbox/account"
+    told = {"arithmetic": "rate", "default_series": "IVA2026"}
+    assert (await desk.call("POST", control, told)).made == told
+    principal = {row["nome"] for row in (await desk.get("series")).body if row["principal"]}
+    assert principal == {"IVA2026"}
+    for wrong in ({"arithmetic": "guessing"}, {"default_series": "NOPE"}):
+        assert (await desk.call("POST", control, wrong)).status == 400

@@ -1,0 +1,1 @@
+"""Is everything as it was told? The ledger held against itself, and against what others have of it."""

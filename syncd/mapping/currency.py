@@ -1,0 +1,204 @@
+"""Orders in other currencies: documents are in euro, and say what was paid, at which rate, and by whom it is told.
+
+The total is converted once; every line gets its part of it, so that the lines add up. A document keeps its rate, and
+whatever corrects it is converted at the same one: a sale that is given back in full ends at exactly zero.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from syncd.domain.document import DocumentDraft, DocumentKind
+from syncd.domain.money import EURO, ZERO, Exchange, Money, cents, decimals
+from syncd.domain.order import Order, OrderLine, Payment, Refund, RefundState
+from syncd.domain.registers import Evidence, ReferenceRates
+from syncd.mapping.amounts import share
+from syncd.mapping.refusal import Undecidable
+from syncd.mapping.texts import shorten
+
+FRANKFURT = ZoneInfo("Europe/Berlin")
+PUBLISHED = time(16)
+SATURDAY = 5
+SHOP = "loja"  # as documents name it
+RATE_STEP = Decimal("0.000001")
+BY_HAND = "invoice by hand with a bank's rate of the day, and skip the order"
+
+
+def reference_day(moment: datetime) -> date:
+    """The day of the European Central Bank's last rates at a moment; on a bank holiday it published none after all."""
+    local = moment.astimezone(FRANKFURT)
+    day = local.date() if local.time() >= PUBLISHED else local.date() - timedelta(days=1)
+    return day - timedelta(days=max(0, day.weekday() - SATURDAY + 1))
+
+
+def exchanged(order: Order, evidence: Evidence) -> Order:
+    """The order in euro, at the shop's own rate where it tells one. Undecidable while no rate is known."""
+    if order.currency == EURO and not order.total:
+        return order
+    exchange = _exchange_of(order, evidence)
+    return replace(order, exchange=exchange) if order.currency == EURO else _in_euro(order, exchange)
+
+
+def at_the_rate_of(order: Order, documents: Sequence[DocumentDraft]) -> Order:
+    """The order in euro at the rate of its documents; refunds that have a credit note are worth what they were then."""
+    if order.currency == EURO:
+        return order
+    exchange = next((document.exchange for document in documents if document.exchange is not None), None)
+    if exchange is None:
+        raise Undecidable(
+            "currency",
+            f"the order is in {order.currency}, but its document was drawn up in euro without a rate",
+            fix="correct the document at the service by hand and skip the order",
+        )
+    parts = [document.key.part for document in documents if document.kind is DocumentKind.NC]
+    credited = (r.id for r in order.refunds if any(f"{part}-".startswith(f"refund-{r.id}-") for part in parts))
+    return _in_euro(order, exchange, frozenset(credited))
+
+
+def check_unchanged(order: Order, sales: Iterable[DocumentDraft]) -> None:
+    """Hold an order that was edited after its documents: what came or went has no rate of its own."""
+    now = sorted((line.id, line.gross) for line in order.lines)
+    then = sorted((part.line_id, part.gross) for sale in sales for part in sale.covers)
+    if now != then and order.exchange is not None:
+        raise Undecidable(
+            "order_changed",
+            f"the order was changed after its document over {order.exchange.paid}, which was converted to euro",
+            fix="correct the document at the service by hand, then release the order",
+        )
+
+
+def noted(text: str, exchange: Exchange | None, limit: int, *, gross: Decimal) -> str:
+    """A document's notes within `limit`, with the rate, and what was paid if it is over all of that: the text gives way."""
+    if exchange is None:
+        return shorten(text, limit)
+    currency, rate = exchange.paid.currency, _figure(exchange.per_euro.normalize())
+    of = exchange.source if exchange.source == SHOP else f"{exchange.source}, {exchange.day}"
+    whole = gross == exchange.euro
+    paid = f"Total: {_figure(exchange.paid.amount, decimals(currency))} {currency};" if whole else "Câmbio:"
+    said = f"{paid} 1 EUR = {rate} {currency} ({of})"
+    own = shorten(text, max(limit - len(said) - 2, 0))
+    return f"{own}. {said}" if own else shorten(said, limit)
+
+
+def _exchange_of(order: Order, evidence: Evidence) -> Exchange:
+    paid = order.paid_in if order.paid_in and order.total else Money(order.total, order.currency)
+    if order.currency == EURO:
+        return _told_by_the_shop(order, paid, euro=order.total)
+    if paid.currency == EURO:
+        return _told_by_the_shop(order, Money(order.total, order.currency), euro=paid.amount)
+    day = reference_day(order.sold_at)
+    table = evidence.rates.get(day)
+    if table is None:
+        raise Undecidable(
+            "currency",
+            f"{paid} were paid, and documents are in euro: the European Central Bank's rate of {day} is not known here",
+            fix=f"switch [registers.ecb] on; or {BY_HAND}",
+            need=ReferenceRates(day=day),
+        )
+    rate = table.per_euro.get(paid.currency)
+    if rate is None:
+        raise Undecidable(
+            "currency", f"{paid} were paid, and the European Central Bank has no rate for that currency", fix=BY_HAND
+        )
+    return Exchange(
+        paid=paid,
+        euro=cents(paid.amount / rate),
+        of=order.total,
+        per_euro=rate,
+        source=table.source,
+        day=table.published,
+    )
+
+
+def _told_by_the_shop(order: Order, paid: Money, *, euro: Decimal) -> Exchange:
+    rate = (paid.amount / euro).quantize(RATE_STEP) if euro else Decimal(0)
+    if rate <= 0:
+        raise Undecidable(
+            "currency", f"the shop says that {paid} are {euro} EUR, which tells no rate of exchange", fix=BY_HAND
+        )
+    day = order.sold_at.astimezone(FRANKFURT).date()
+    return Exchange(paid=paid, euro=euro, of=order.total, per_euro=rate, source=SHOP, day=day)
+
+
+def _in_euro(order: Order, exchange: Exchange, credited: frozenset[str] = frozenset()) -> Order:
+    told = sum((line.gross for line in order.lines), ZERO)
+    if told != order.total:
+        raise Undecidable(
+            "sum_mismatch",
+            f"the lines come to {told} {order.currency}, the order's total is {order.total}",
+            fix="look for a gift card, deposit or surcharge that the shop keeps outside the lines; invoice by hand",
+        )
+    factor = exchange.euro / exchange.of if exchange.of else 1 / exchange.per_euro
+    total = cents(order.total * factor)
+    grosses = share(total, [line.gross for line in order.lines])
+    lines = tuple(_line(line, gross, factor) for line, gross in zip(order.lines, grosses, strict=True))
+    return replace(
+        order,
+        currency=EURO,
+        total=total,
+        lines=lines,
+        # The shop's nets were agreed in its own currency; in euro only what was paid is exact.
+        prices_include_tax=True,
+        payments=_payments(order, factor),
+        refunds=_refunds(order, {line.id: line for line in lines}, factor, credited),
+        exchange=exchange,
+    )
+
+
+def _line(line: OrderLine, gross: Decimal, factor: Decimal) -> OrderLine:
+    part = gross / line.gross if line.gross else factor
+    net = gross - cents((line.gross - line.net) * part)
+    return replace(
+        line,
+        gross=gross,
+        net=net,
+        list_gross=gross if line.list_gross == line.gross else cents(line.list_gross * part),
+        list_net=net if line.list_net == line.net else cents(line.list_net * part),
+        taxes=tuple(replace(tax, amount=cents(tax.amount * part)) for tax in line.taxes),
+    )
+
+
+def _payments(order: Order, factor: Decimal) -> tuple[Payment, ...]:
+    """Payments of the order's currency, such that all of them together are worth the total."""
+    made: list[Payment] = []
+    before = ZERO
+    for payment in order.payments:
+        if payment.amount.currency == order.currency:
+            after = before + payment.amount.amount
+            worth = cents(after * factor) - cents(before * factor)
+            made.append(replace(payment, amount=Money(worth, EURO)))
+            before = after
+        else:
+            made.append(payment)
+    return tuple(made)
+
+
+def _refunds(
+    order: Order, lines: Mapping[str, OrderLine], factor: Decimal, credited: frozenset[str]
+) -> tuple[Refund, ...]:
+    """What was given back, in euro; once all of it is, the last one without a credit note takes what is left."""
+    was = {line.id: line.gross for line in order.lines}
+    made: dict[str, Refund] = {}
+    for refund in order.refunds:
+        named = tuple(
+            replace(line, gross=cents(line.gross * part), net=cents(line.net * part))
+            for line in refund.lines
+            for part in (lines[line.line_id].gross / was[line.line_id] if was.get(line.line_id) else factor,)
+        )
+        unnamed = refund.amount - sum((line.gross for line in refund.lines), ZERO)
+        amount = sum((line.gross for line in named), ZERO) + cents(unnamed * factor)
+        made[refund.id] = replace(refund, amount=amount, lines=named)
+    done = [refund for refund in made.values() if refund.state is RefundState.DONE]
+    open_ = [refund for refund in done if refund.id not in credited]
+    if open_ and order.refunded == order.total:
+        last = max(open_, key=lambda refund: (refund.created_at, refund.id))
+        left = cents(order.total * factor) - sum((each.amount for each in done if each is not last), ZERO)
+        made[last.id] = replace(last, amount=left)
+    return tuple(made.values())
+
+
+def _figure(value: Decimal, places: int | None = None) -> str:
+    """As Portuguese documents write it."""
+    return (f"{value:f}" if places is None else f"{value:.{places}f}").replace(".", ",")
