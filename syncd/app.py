@@ -155,6 +155,7 @@ def policy_of(settings: Settings, name: str, able: Capabilities, shop: Shop) -> 
             )
             for rule in own.rules
         ),
+        show_discounts=own.show_discounts,
         notes=own.notes,
         delay=timedelta(minutes=own.delay_minutes),
     )

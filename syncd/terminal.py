@@ -127,7 +127,8 @@ def show_plan(made: dict[str, Any]) -> None:
             table.add_column(heading, justify="left" if heading in {"article", "description"} else "right")
         for line in document["lines"]:
             rate = f"{line['vat_rate']} %" + (f" {line['exemption']}" if line["exemption"] else "")
-            cells = (line["code"], line["description"], line["quantity"], line["unit_price"], rate)
+            price = " ".join((line["unit_price"], *(f"-{discount} %" for discount in line["discounts"])))
+            cells = (line["code"], line["description"], line["quantity"], price, rate)
             table.add_row(*(escape(cell) for cell in cells), line["net"], line["tax"], line["gross"])
         totals = document["totals"]
         table.add_row("", "[bold]total[/]", "", "", "", totals["net"], totals["tax"], f"[bold]{totals['gross']}[/]")

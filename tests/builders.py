@@ -42,6 +42,7 @@ LIMITS = Limits(
     notes=200,
     price_decimals=10,
     discount_decimals=5,
+    discounts=3,
 )
 ABLE = Capabilities(
     kinds=frozenset(DocumentKind),

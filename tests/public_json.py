@@ -30,6 +30,7 @@ _LINE = _object(
     quantity=NUMBER,
     unit_price=NUMBER,
     discount=NUMBER,
+    discounts=_list(NUMBER),
     vat_rate=NUMBER,
     exemption=EXEMPTION,
     net=AMOUNT,

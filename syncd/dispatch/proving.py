@@ -111,7 +111,8 @@ class Prover:
         refused = RefusedError(
             f"as a draft the service shows {'; '.join(wrong[:4])}",
             code="arithmetic_mismatch",
-            fix="compare the account's rounding and price settings (fiscal.arithmetic), then retry the order",
+            fix="compare the account's rounding and price settings (fiscal.arithmetic, the shop's show_discounts), "
+            "then retry the order",
         )
         seen = await self._explained(final.draft, draft)
         if seen is None:

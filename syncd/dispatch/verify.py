@@ -2,7 +2,7 @@
 
 from syncd.domain.capabilities import Arithmetic
 from syncd.domain.document import Amounts, DocumentDraft, DocumentKind, IssuedDocument, PriceMode
-from syncd.mapping.amounts import unlike
+from syncd.mapping.amounts import HUNDRED, unlike
 
 
 def differences(draft: DocumentDraft, issued: IssuedDocument) -> tuple[str, ...]:
@@ -49,7 +49,9 @@ def shape_of(draft: DocumentDraft) -> str:
     """A name for everything that can make a service add up a document in another way."""
     traits = {
         "gross": draft.price_mode is PriceMode.GROSS,
-        "discount": any(line.discount for line in draft.lines),
+        "discount": any(line.discount == HUNDRED for line in draft.lines),  # a gift makes nothing of any price
+        "percentage": any(line.discounts and line.discount != HUNDRED for line in draft.lines),
+        "successive": any(line.successive for line in draft.lines),
         "rates": len({line.vat_rate for line in draft.lines}) > 1,
         "exempt": any(line.exemption for line in draft.lines),
         "rounding": bool(draft.rounding),

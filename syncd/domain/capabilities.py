@@ -27,7 +27,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Longest texts in characters, most decimals in unit prices and percentages."""
+    """Longest texts in characters, most decimals in unit prices and percentages, most of these on a line."""
 
     name: int
     street: int
@@ -38,6 +38,7 @@ class Limits:
     notes: int
     price_decimals: int
     discount_decimals: int
+    discounts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,11 +67,12 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftLine:
-    """One line. `net`, `tax`, `gross` are the fiscal amounts; `unit_price` (before `discount`) is what is sent.
+    """One line. `net`, `tax`, `gross` are the fiscal amounts; `unit_price` (before discounts) is what is sent.
 
     `line_id` is the order line it comes from. On a credit note `original` is the position (0-based) of the original
-    document's line that it corrects. `discount` and `vat_rate` are in per cent; `exemption` is a code such as M05 and
-    stands if and only if the rate is zero. `why` are codes of the rules that gave rate, place and article.
+    document's line that it corrects. Discounts and `vat_rate` are in per cent: first `discount`, then each of
+    `successive`, of what those before it left. `exemption` is a code such as M05 and stands if and only if the rate is
+    zero. `why` are codes of the rules that gave rate, place and article.
     """
 
     line_id: str
@@ -88,6 +89,12 @@ class DraftLine:
     gross: Decimal
     original: int | None = None
     why: str = ""
+    successive: tuple[Decimal, ...] = ()
+
+    @property
+    def discounts(self) -> tuple[Decimal, ...]:
+        """Its percentages in their sequence; none where there is no discount."""
+        return (self.discount, *self.successive) if self.discount else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

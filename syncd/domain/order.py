@@ -61,8 +61,9 @@ class TaxLine:
 class OrderLine:
     """One position. `gross` is what the customer paid for it, `gross - net` the tax that the shop charged.
 
-    `list_gross` and `list_net` are the same before discounts. `tax_class` and `product_type` are the platform's words,
-    for mapping rules.
+    `list_gross` and `list_net` are the same before discounts; where the payload tells several of them apart, `discounts`
+    says in per cent what each took of what those before it left, unrounded. `tax_class` and `product_type` are the
+    platform's words, for mapping rules.
     """
 
     id: str
@@ -74,6 +75,7 @@ class OrderLine:
     gross: Decimal
     list_net: Decimal
     list_gross: Decimal
+    discounts: tuple[Decimal, ...] = ()
     taxes: tuple[TaxLine, ...] = ()
     tax_class: str = ""
     product_type: str = ""

@@ -18,10 +18,23 @@ ONE = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A line before its discounts: net and gross of the whole of it, unrounded where the shop tells only one of them.
+
+    `parts` are its successive discounts but the last, which follows from what was paid: in per cent, unrounded.
+    """
+
+    net: Decimal
+    gross: Decimal
+    parts: tuple[Decimal, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Charge:
     """What a document line must come to. `net` is given where the shop's nets are contractual, else None.
 
     `list_price` (net, per unit) is set for a line that is given away: the price shown before its 100 % discount.
+    `listed` is set for one that was sold for less than its list price, where the document is to show that.
     """
 
     quantity: Decimal
@@ -30,17 +43,26 @@ class Charge:
     exemption: str | None
     net: Decimal | None = None
     list_price: Decimal | None = None
+    listed: Listed | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What is sent for a line: unit price, net or gross by `mode`, before the discount in per cent."""
+    """What is sent for a line: unit price, net or gross by `mode`, before the successive discounts in per cent."""
 
     quantity: Decimal
     unit_price: Decimal
-    discount: Decimal
+    discounts: tuple[Decimal, ...]
     rate: Decimal
     mode: PriceMode = PriceMode.NET
+
+    @property
+    def value(self) -> Decimal:
+        """What the line comes to in the mode of its price, unrounded; discounts follow one another."""
+        value = self.quantity * self.unit_price
+        for discount in self.discounts:
+            value = value * (HUNDRED - discount) / HUNDRED
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +98,17 @@ def natural_prices(charges: Iterable[Charge], *, decimals: int, mode: PriceMode 
     """The unit prices that follow from what was paid, before any correction."""
     exponent = ONE.scaleb(-decimals)
     prices = []
+    discounts: tuple[Decimal, ...]
     for charge in charges:
         factor = ONE + charge.rate / HUNDRED
         if charge.list_price is not None:
-            price, discount = charge.list_price * (factor if mode is PriceMode.GROSS else ONE), HUNDRED
+            price, discounts = charge.list_price * (factor if mode is PriceMode.GROSS else ONE), (HUNDRED,)
         elif mode is PriceMode.GROSS:
-            price, discount = charge.gross / charge.quantity, ZERO
+            price, discounts = charge.gross / charge.quantity, ()
         else:
             net = charge.net if charge.net is not None else charge.gross / factor
-            price, discount = net / charge.quantity, ZERO
-        prices.append(Price(charge.quantity, price.quantize(exponent, ROUND_HALF_UP), discount, charge.rate, mode))
+            price, discounts = net / charge.quantity, ()
+        prices.append(Price(charge.quantity, price.quantize(exponent, ROUND_HALF_UP), discounts, charge.rate, mode))
     return tuple(prices)
 
 
@@ -167,7 +190,7 @@ def unlike(draft: DocumentDraft) -> frozenset[Arithmetic]:
 def sent_prices(draft: DocumentDraft) -> tuple[Price, ...]:
     """The prices that a draft sends."""
     return tuple(
-        Price(line.quantity, line.unit_price, line.discount, line.vat_rate, draft.price_mode) for line in draft.lines
+        Price(line.quantity, line.unit_price, line.discounts, line.vat_rate, draft.price_mode) for line in draft.lines
     )
 
 
@@ -187,18 +210,19 @@ def _nudged(
     """Move values of single lines by a cent, largest first, while that brings the sum nearer to what was paid."""
     moved = list(prices)
     missing = paid - simulate(moved, arithmetic)[1].gross
-    order = sorted(range(len(moved)), key=lambda position: _sent(moved[position]), reverse=True)
+    order = sorted(range(len(moved)), key=lambda position: moved[position].value, reverse=True)
     for position in order:
         if abs(missing) <= able.rounding:
             break
         price = moved[position]
-        if price.discount:
+        if not price.value:
             continue
-        value = cents(_sent(price)) + CENT.copy_sign(missing)
+        value = cents(price.value) + CENT.copy_sign(missing)
         exponent = ONE.scaleb(-able.limits.price_decimals)
-        candidate = replace(price, unit_price=(value / price.quantity).quantize(exponent, ROUND_HALF_UP))
+        unit_price = price.unit_price * value / price.value if price.discounts else value / price.quantity
+        candidate = replace(price, unit_price=unit_price.quantize(exponent, ROUND_HALF_UP))
         too_dear = candidate.unit_price > price.unit_price and not dearer
-        if value <= 0 or cents(_sent(candidate)) != value or too_dear:
+        if value <= 0 or cents(candidate.value) != value or too_dear:
             continue
         moved[position] = candidate
         left = paid - simulate(moved, arithmetic)[1].gross
@@ -211,25 +235,18 @@ def _nudged(
 
 def _line_amounts(price: Price) -> Amounts:
     if price.mode is PriceMode.GROSS:
-        gross = cents(_sent(price))
+        gross = cents(price.value)
         net = cents(gross / (ONE + price.rate / HUNDRED))
         return Amounts(net=net, tax=gross - net, gross=gross)
-    net = cents(_sent(price))
+    net = cents(price.value)
     tax = cents(net * price.rate / HUNDRED)
     return Amounts(net=net, tax=tax, gross=net + tax)
 
 
 def _exact_net(price: Price) -> Decimal:
     if price.mode is PriceMode.GROSS:
-        return _sent(price) / (ONE + price.rate / HUNDRED)
-    return _sent(price)
-
-
-def _sent(price: Price) -> Decimal:
-    """A line's value in the mode of its price, after the discount, unrounded."""
-    if price.discount:
-        return price.quantity * price.unit_price * (HUNDRED - price.discount) / HUNDRED
-    return price.quantity * price.unit_price
+        return price.value / (ONE + price.rate / HUNDRED)
+    return price.value
 
 
 def _by_rate(charges: Sequence[Charge]) -> dict[Decimal, list[int]]:

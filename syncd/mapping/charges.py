@@ -8,7 +8,7 @@ from syncd.domain.document import Nature
 from syncd.domain.money import ZERO
 from syncd.domain.order import LineKind, Order, OrderLine
 from syncd.mapping import tables
-from syncd.mapping.amounts import HUNDRED, ONE, Charge, share
+from syncd.mapping.amounts import HUNDRED, ONE, Charge, Listed, share
 from syncd.mapping.articles import matching, nature
 from syncd.mapping.policy import GiftCards, NonSupply, Policy
 from syncd.mapping.refusal import Undecidable
@@ -252,7 +252,15 @@ class _Reader:
         net = line.net if lawful == charged and not self._order.prices_include_tax else None
         return Position(
             line,
-            Charge(line.quantity, line.gross, lawful, None, net, _list_price(line, lawful)),
+            Charge(
+                line.quantity,
+                line.gross,
+                lawful,
+                None,
+                net,
+                list_price=_list_price(line, lawful),
+                listed=self._listed(line, lawful, agreed=net is not None),
+            ),
             f"{rule} {place.code}",
         )
 
@@ -276,7 +284,14 @@ class _Reader:
                 )
             # Given away without a rate: any rate makes nothing of nothing, and a rate needs no exemption.
             rate, rule = max(place.rates), "gift"
-        charge = Charge(line.quantity, line.gross, rate, exemption or None, None, _list_price(line, rate))
+        charge = Charge(
+            line.quantity,
+            line.gross,
+            rate,
+            exemption or None,
+            list_price=_list_price(line, rate),
+            listed=self._listed(line, rate, agreed=False),
+        )
         return Position(line, charge, f"{rule} {place.code}")
 
     def _mapped(self, line: OrderLine, code: str, place: Place) -> str:
@@ -306,6 +321,13 @@ class _Reader:
                 fix="correct the tax class in the shop or exemptions in its settings, or release the order to follow "
                 "the shop",
             )
+
+    def _listed(self, line: OrderLine, rate: Decimal, *, agreed: bool) -> Listed | None:
+        """What a line that was not given away cost before its discounts, where they are to be shown; `agreed` nets stand."""
+        if not self._policy.show_discounts or not 0 < line.gross < line.list_gross:
+            return None
+        net = line.list_net if agreed else line.list_gross / (ONE + rate / HUNDRED)
+        return Listed(net, line.list_gross, line.discounts[:-1])
 
     @staticmethod
     def _part(line: OrderLine, gross: Decimal) -> OrderLine:

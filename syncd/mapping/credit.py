@@ -253,7 +253,7 @@ def _price(line: OpenLine, gross: Decimal, returned: RefundLine | None, sold_in:
             quantity = pieces
         else:
             quantity = min((gross / worth).quantize(QUANTITY_STEP, ROUND_DOWN), line.quantity)
-    price = Price(quantity, original.unit_price, original.discount, original.vat_rate, sold_in)
+    price = Price(quantity, original.unit_price, original.discounts, original.vat_rate, sold_in)
     return converted(price, policy.price_mode_of(DocumentKind.NC), decimals=policy.capabilities.limits.price_decimals)
 
 

@@ -60,7 +60,7 @@ def deducted(positions: Sequence[Position], taken: Taken) -> tuple[list[Position
         grosses = share(gross, [positions[at].charge.gross for at in those]) if those else []
         nets = share(sum((whole[at].net for at in those), ZERO) - out.net, grosses) if those else []
         for at, own, net in zip(those, grosses, nets, strict=True):
-            charge = replace(positions[at].charge, gross=own, net=None)
+            charge = replace(positions[at].charge, gross=own, net=None, listed=None)  # what is off is no discount
             rest[at] = replace(positions[at], charge=charge), Amounts(net=net, tax=own - net, gross=own)
     left = [rest[at] for at in sorted(rest) if rest[at][1].gross or positions[at].charge.list_price is not None]
     return [position for position, _ in left], [amounts for _, amounts in left]

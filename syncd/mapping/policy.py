@@ -127,6 +127,7 @@ class Policy:
     non_supply_names: frozenset[str] = frozenset()  # donations and the like, as `texts.folded` writes them
     zero_total: ZeroTotal = ZeroTotal.SKIP
     rules: tuple[Rule, ...] = ()
+    show_discounts: bool = False  # list prices and percentages where they hit the cent, else prices after discount
     notes: str = "Encomenda {number}"
     delay: timedelta = timedelta(0)  # between payment and document, never beyond the day of payment
     name_threshold: Decimal = Decimal(1000)  # from here a consumer's name and address are mandatory

@@ -20,9 +20,10 @@ from syncd.domain.document import (
 )
 from syncd.domain.errors import SyncdError
 from syncd.domain.hold import Hold
-from syncd.domain.money import Exchange, Money
+from syncd.domain.money import ZERO, Exchange, Money
 from syncd.domain.registers import Consultation, Evidence, RateTable
 from syncd.mapping.deadlines import Deadline, deadline_of
+from syncd.mapping.discounts import effective
 from syncd.mapping.planner import Plan
 from syncd.mapping.reasons import why
 
@@ -260,6 +261,8 @@ def _key(text: str) -> DocumentKey:
 
 
 def _draft_line(line: dict[str, Any]) -> DraftLine:
+    told = line.get("discounts", [line["discount"]])  # one figure for all of them may be all that is told
+    discounts = tuple(discount for discount in map(Decimal, told) if discount)
     return DraftLine(
         line_id=line.get("line_id", line["code"]),
         code=line["code"],
@@ -270,7 +273,8 @@ def _draft_line(line: dict[str, Any]) -> DraftLine:
         why=line.get("why_codes", ""),
         quantity=Decimal(line["quantity"]),
         unit_price=Decimal(line["unit_price"]),
-        discount=Decimal(line["discount"]),
+        discount=discounts[0] if discounts else ZERO,
+        successive=discounts[1:],
         vat_rate=Decimal(line["vat_rate"]),
         net=Decimal(line["net"]),
         tax=Decimal(line["tax"]),
@@ -296,7 +300,8 @@ def _line(line: DraftLine) -> dict[str, Any]:
         "nature": line.nature.value,
         "quantity": plain(line.quantity),
         "unit_price": f"{line.unit_price:f}",
-        "discount": plain(line.discount),
+        "discount": plain(effective(line.discounts)),
+        "discounts": [plain(discount) for discount in line.discounts],
         "vat_rate": plain(line.vat_rate),
         "exemption": line.exemption,
         "net": amount(line.net),

@@ -27,6 +27,7 @@ from syncd.mapping.charges import Places, Position, charges_of, supplies_of
 from syncd.mapping.currency import noted
 from syncd.mapping.customers import customer_of, taxable_person
 from syncd.mapping.deposits import Taken, advance, deducted
+from syncd.mapping.discounts import with_discounts
 from syncd.mapping.payments import payment_mechanism, unknown_gateway
 from syncd.mapping.policy import PaidDocument, Policy
 from syncd.mapping.refusal import Undecidable
@@ -177,6 +178,8 @@ def fitted(charges: Sequence[Charge], gross: Decimal, policy: Policy, kind: Docu
             f"the service would show {nearest(prices, policy.arithmetic)} where {gross} was paid",
             fix="invoice by hand and skip the order",
         )
+    if any(charge.listed for charge in charges):
+        return with_discounts(form, charges, arithmetic=policy.arithmetic, able=policy.capabilities)
     return form
 
 
@@ -196,7 +199,8 @@ def draft_lines(
             nature=nature(position.line, policy),
             quantity=price.quantity,
             unit_price=price.unit_price,
-            discount=price.discount,
+            discount=price.discounts[0] if price.discounts else ZERO,
+            successive=price.discounts[1:],
             vat_rate=position.charge.rate,
             exemption=position.charge.exemption,
             net=amount.net,

@@ -257,6 +257,7 @@ class Shop(Section):
     zero_total: Literal["skip", "hold"] = "skip"
     deposits: Literal["invoice", "wait"] = "invoice"
     rules: tuple[Rule, ...] = ()
+    show_discounts: bool = False
     notes: Text = "Encomenda {number}"
     delay_minutes: Whole = Field(default=0, ge=0, le=1_440)
 

@@ -1,7 +1,8 @@
 """`python -m tests.bench.cents [ORDERS] [SEED]`: generated orders to the cent, and their refunds down to exactly zero.
 
 Rates are mixed; there are coupons, gifts, shipping, fees, fractional quantities and 1 to 60 lines; prices hold VAT or
-not; services add up in each of the three ways and take unit prices net or gross. Ends with 1 if a single cent is off.
+not; services add up in each of the three ways and take unit prices net or gross; discounts are inside the prices, or
+shown as up to three successive percentages. Ends with 1 if a single cent is off.
 """
 
 import random
@@ -15,7 +16,7 @@ from decimal import Decimal
 from itertools import product
 
 from syncd.domain.capabilities import Arithmetic
-from syncd.domain.document import DocumentDraft, PriceMode
+from syncd.domain.document import DocumentDraft, DraftLine, PriceMode
 from syncd.domain.money import CENT, ZERO, cents
 from syncd.domain.order import LineKind, Order, OrderLine, Refund, RefundLine, TaxLine
 from syncd.domain.states import DocumentState
@@ -29,7 +30,7 @@ ORDERS = 100_000
 RATES = [Decimal(rate) for rate in ("23", "23", "23", "13", "6")]
 # Small baskets are what shops sell most; the large ones are where cents go astray.
 SIZES = [*range(1, 9)] * 6 + [*range(9, 25)] + [30, 40, 50, 60]
-WAYS = list(product(Arithmetic, PriceMode))
+WAYS = list(product(Arithmetic, PriceMode, (False, True)))
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class Found:
     notes: int = 0
     held: Counter[str] = field(default_factory=Counter)
     rounded: Counter[str] = field(default_factory=Counter)
+    discounts: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -62,8 +64,13 @@ def _article(dice: random.Random, number: int, coupon: Decimal, *, included: boo
     quantity = Decimal(dice.randint(1, 9_999)) / 1000 if fraction else Decimal(dice.choice((1, 1, 1, 2, 3, 5, 7, 12)))
     listed = Decimal(dice.randint(max(1, int(quantity)), 25_000))  # in cents
     gift = dice.random() < 0.04
-    paid = ZERO if gift else (listed * (100 - coupon) / 100).to_integral_value()
-    return _line(str(number), listed, paid, quantity, dice.choice(RATES), included=included)
+    # A second coupon takes its part of what the first one left.
+    parts = (coupon, *dice.choice(((), (), (Decimal(5),), (Decimal(10), Decimal("2.5"))))) if coupon else ()
+    paid = listed
+    for part in parts:
+        paid = (paid * (100 - part) / 100).to_integral_value()
+    line = _line(str(number), listed, ZERO if gift else paid, quantity, dice.choice(RATES), included=included)
+    return replace(line, discounts=parts)
 
 
 def _line(
@@ -126,9 +133,15 @@ def _refund(number: int, amount: Decimal, lines: tuple[RefundLine, ...]) -> Refu
 
 
 def policies() -> Iterator[Policy]:
-    """One for each way in which a service adds up."""
-    for arithmetic, mode in WAYS:
-        yield a_policy(arithmetic=arithmetic, price_mode=mode, name_threshold=Decimal(10**9), capabilities=ABLE)
+    """One for each way in which a service adds up, with discounts shown and not."""
+    for arithmetic, mode, shown in WAYS:
+        yield a_policy(
+            arithmetic=arithmetic,
+            price_mode=mode,
+            show_discounts=shown,
+            name_threshold=Decimal(10**9),
+            capabilities=ABLE,
+        )
 
 
 def run(orders: int, seed: int) -> Found:
@@ -149,6 +162,8 @@ def check(order: Order, refunds: tuple[Refund, ...], policy: Policy, found: Foun
         return
     (sale,) = made.documents
     found.rounded[str(abs(sale.rounding))] += 1
+    if policy.show_discounts:
+        found.discounts.update(map(_percentages, sale.lines, order.lines))
     known = KnownDocument(key=sale.key, state=DocumentState.ISSUED, draft=sale)
     after = plan(replace(order, refunds=refunds), (known,), policy)
     found.notes += len(after.documents)
@@ -170,6 +185,12 @@ def _faults(
     if sum((tax.base + tax.tax for tax in sale.taxes), ZERO) != order.total:
         yield "the summary of taxes does not add up"
     yield from _left(sale, notes)
+
+
+def _percentages(drawn: DraftLine, line: OrderLine) -> int:
+    """How many a line shows; -1 where it has a discount that none could show to the cent."""
+    sold_for_less = 0 < line.gross < line.list_gross
+    return len(drawn.discounts) if drawn.discounts or not sold_for_less else -1
 
 
 def _left(sale: DocumentDraft, notes: tuple[DocumentDraft, ...]) -> Iterator[str]:
@@ -196,6 +217,7 @@ def main() -> int:
         f"orders               {found.orders:>9,}  in {seconds:.0f} s",
         f"credit notes         {found.notes:>9,}",
         *(f"rounding of {size:<4}     {count:>9,}" for size, count in sorted(found.rounded.items())),
+        *(f"lines with {count} percentages  {lines:>9,}" for count, lines in sorted(found.discounts.items())),
         *(f"held: {code}  {count:>9,}" for code, count in found.held.most_common()),
         f"not to the cent      {len(found.wrong):>9,}",
         *found.wrong[:20],

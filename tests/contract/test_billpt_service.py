@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from syncd.dispatch.verify import differences
-from syncd.domain.capabilities import Profile
+from syncd.domain.capabilities import Arithmetic, Profile
 from syncd.domain.document import DocumentDraft, DocumentKind, IssuedDocument, PriceMode
 from syncd.domain.errors import (
     AccountBlockedError,
@@ -31,6 +31,7 @@ from syncd.providers.billpt.adapter import BillPt
 from syncd.providers.port import AccountConfig, Issue, Purpose, Search, load_service
 from syncd.sandbox.billpt import BillPt as Emulator
 from syncd.sandbox.billpt.faults import Fault, FaultKind
+from syncd.sandbox.billpt.settings import Arithmetic as SandboxArithmetic
 from syncd.sandbox.billpt.settings import Settings
 from syncd.sandbox.server import serve
 from tests.builders import LISBON_BUYER, a_line, a_policy, a_refund, an_order, shipping
@@ -170,6 +171,41 @@ async def test_in_a_series_with_vat_a_sale_and_its_credit_note_are_issued_with_p
         noted = await there.issue(back, marker=OTHER, originals={draft.key: issued})
         assert differences(back, noted) == ()
         assert noted.totals.gross == issued.totals.gross
+
+
+DISCOUNTED = an_order(
+    a_line("8.99", list_gross="9.99"),
+    a_line("25.65", list_gross="30.00", quantity="3", rate="6", id="2", discounts=(Decimal(10), Decimal(5))),
+    a_line("854.91", list_gross="1000.00", id="3", discounts=(Decimal(5), Decimal(5), Decimal("5.2731"))),
+    a_line("0.00", list_gross="4.50", id="4"),
+    shipping("2.45", list_gross="4.90"),
+    buyer=KNOWN_BUYER,
+)
+
+
+@pytest.mark.parametrize("arithmetic", list(Arithmetic))
+@pytest.mark.parametrize(("series", "mode"), [("B2026", PriceMode.NET), ("IVA2026", PriceMode.GROSS)])
+async def test_list_prices_and_successive_percentages_come_to_the_plans_figures_in_sale_and_credit_notes(
+    arithmetic: Arithmetic, series: str, mode: PriceMode
+) -> None:
+    policy: dict[str, Any] = {"show_discounts": True, "price_mode": mode, "arithmetic": arithmetic}
+    async with bench(Settings(default_series=series, arithmetic=SandboxArithmetic(arithmetic))) as there:
+        draft = sale(DISCOUNTED, **policy)
+        assert [len(line.discounts) for line in draft.lines] == [1, 2, 3, 1, 1]
+        issued = await there.issue(draft)
+        assert differences(draft, issued) == ()
+        (stored,) = there.emulator.marked(MARKER)
+        assert [tuple(filter(None, line.priced.discounts)) for line in stored.lines] == [
+            line.discounts for line in draft.lines
+        ]
+        piece = after(draft, replace(DISCOUNTED, refunds=(a_refund("8.55", ("2", "1", "8.55")),)), **policy)
+        noted = await there.issue(piece, marker=OTHER, originals={draft.key: issued})
+        assert differences(piece, noted) == ()
+        refunds = (*DISCOUNTED.refunds, a_refund("8.55", ("2", "1", "8.55")), a_refund("883.45", id="56"))
+        known = [KnownDocument(key=each.key, state=DocumentState.ISSUED, draft=each) for each in (draft, piece)]
+        (rest,) = plan(replace(DISCOUNTED, refunds=refunds), known, replace(POLICY, **policy)).documents
+        noted = await there.issue(rest, marker="syncd:rest", originals={draft.key: issued})
+        assert differences(rest, noted) == ()
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,11 @@ class Story:
 
 
 def a_desk(
-    paid_document: PaidDocument = PaidDocument.FR, *, unpaid_document: bool = False, learns_arithmetic: bool = True
+    paid_document: PaidDocument = PaidDocument.FR,
+    *,
+    unpaid_document: bool = False,
+    learns_arithmetic: bool = True,
+    show_discounts: bool = False,
 ) -> Desk:
     """A shop of our own document at a Bill.pt account."""
     policy = a_policy(
@@ -68,6 +72,7 @@ def a_desk(
         unknown_payment="OU",
         payments={"stripe": "CC"},
         learns_arithmetic=learns_arithmetic,
+        show_discounts=show_discounts,
     )
     return Desk(shop=GenericShop(ShopConfig(name="loja", url="", webhook_secrets=())), policy=policy)
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 import pytest
@@ -84,12 +85,15 @@ class Bench:
 
 
 @asynccontextmanager
-async def a_bench(url: str, *, learns: bool = True, **sandbox: Any) -> AsyncIterator[Bench]:
-    async with a_world(url, a_desk(learns_arithmetic=learns), settings=Sandbox(**sandbox)) as world:
+async def a_bench(
+    url: str, *, learns: bool = True, shows_discounts: bool = False, **sandbox: Any
+) -> AsyncIterator[Bench]:
+    desk = a_desk(learns_arithmetic=learns, show_discounts=shows_discounts)
+    async with a_world(url, desk, settings=Sandbox(**sandbox)) as world:
         yield Bench(world)
 
 
-def an_order(order_id: str, *grosses: str, discount: str = "0.00") -> Story:
+def an_order(order_id: str, *grosses: str, off: Sequence[str] = ()) -> Story:
     lines = [
         {
             "id": str(at),
@@ -99,7 +103,7 @@ def an_order(order_id: str, *grosses: str, discount: str = "0.00") -> Story:
             "list_gross": str(Decimal(gross) + Decimal(discount)),
             "tax_rate": 23,
         }
-        for at, gross in enumerate(grosses)
+        for at, (gross, discount) in enumerate(zip_longest(grosses, off, fillvalue="0.00"))
     ]
     total = sum(map(Decimal, grosses), Decimal("0.00"))
     state: dict[str, Any] = {
@@ -121,8 +125,8 @@ def an_order(order_id: str, *grosses: str, discount: str = "0.00") -> Story:
 async def test_however_an_account_works_every_order_is_issued_and_credited_to_the_cent(
     rounding: Rounding, series: str, sqlite_url: str
 ) -> None:
-    """Mixed rates, gifts, refunds down to nothing: each document at the service is what its plan says."""
-    async with a_bench(sqlite_url, arithmetic=rounding, default_series=series) as bench:
+    """Mixed rates, discounts, refunds down to nothing: each document at the service is what its plan says."""
+    async with a_bench(sqlite_url, arithmetic=rounding, default_series=series, shows_discounts=True) as bench:
         chance = random.Random(f"{rounding} {series}")
         since = the_loop().now() - timedelta(hours=2)
         stories = [a_story(number, chance, since) for number in range(12)]
@@ -173,6 +177,25 @@ async def test_what_was_proven_by_documents_that_tell_nothing_is_proven_again_by
         (row,) = await bench.rows("2")
         assert (row.state, row.hold) == (DocumentState.ISSUED, None)
         assert (await bench.profile()).arithmetic is Arithmetic.RATE
+
+
+async def test_the_first_document_that_shows_a_discount_is_proven_whatever_gifts_have_proven(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url, shows_discounts=True) as bench, bench.world.process() as process:
+        await bench.tell(an_order("1", "12.30", "0.00", off=("0.00", "3.69")))
+        await bench.work(process)
+        assert await bench.noted(PROVEN) == {"sale+discount"}
+        await bench.tell(an_order("2", "11.07", off=("1.23",)))
+        await bench.work(process)
+        assert await bench.noted(PROVEN) == {"sale+discount", "sale+percentage"}
+        before = bench.requests()
+        await bench.tell(an_order("3", "9.84", off=("2.46",)))
+        await bench.work(process)
+        assert bench.requests() - before == 1
+        assert {document.sums.discount for document in bench.books} == {
+            Decimal("3.00"),
+            Decimal("1.00"),
+            Decimal("2.00"),
+        }
 
 
 async def test_an_arithmetic_that_a_person_has_named_is_never_overridden(sqlite_url: str) -> None:

@@ -131,7 +131,7 @@ def test_gross_prices_of_shops_without_vat_in_them_come_to_what_was_paid() -> No
     assert (price.unit_price, price.mode) == (Decimal("12.3000"), PriceMode.GROSS)
     gift = Charge(Decimal(1), Decimal("0.00"), Decimal(23), None, list_price=Decimal("10.00"))
     (price,) = natural_prices([gift], decimals=4, mode=PriceMode.GROSS)
-    assert (price.unit_price, price.discount) == (Decimal("12.3000"), Decimal(100))
+    assert (price.unit_price, price.discounts) == (Decimal("12.3000"), (Decimal(100),))
 
 
 def test_a_credit_note_sends_prices_as_its_document_did() -> None:

@@ -142,6 +142,12 @@ def test_what_the_account_knows_goes_by_id() -> None:
     ]
 
 
+def test_each_of_successive_discounts_has_a_field_of_its_own() -> None:
+    line = replace(MUG, discount=Decimal(10), successive=(Decimal(5), Decimal("2.5")))
+    (sent,) = wire.document_body(Issue(draft=draft(line), marker=MARKER), IDS)["produtos"]
+    assert [sent[f"desconto_{number}"] for number in (1, 2, 3)] == [Decimal(10), Decimal(5), Decimal("2.5")]
+
+
 def test_the_final_consumer_is_no_contact_at_all() -> None:
     body = wire.document_body(Issue(draft=draft(MUG, customer=NOBODY), marker=MARKER), replace(IDS, customer="1"))
     assert not {"contato", "contato_id", "morada", "pais"} & body.keys()

@@ -121,6 +121,20 @@ def test_discounts_come_from_the_allocations_and_the_list_price_is_kept() -> Non
     assert oil.taxes == (TaxLine(rate=D(6), amount=D("1.37"), title="PT IVA"),)
 
 
+@pytest.mark.parametrize(
+    ("amounts", "percentages"),
+    [(("2.685", "1.20825"), (10, 5)), (("2.69",), ()), (("26.85", "1.00"), ()), (("0.00", "2.685"), (10,))],
+)
+def test_several_discounts_are_told_apart_in_per_cent_of_what_the_one_before_left(
+    amounts: tuple[str, ...], percentages: tuple[int, ...]
+) -> None:
+    name = "order-pt-three-vat-rates-nif-discount.json"
+    items = payload(name)["line_items"]
+    items[0]["discount_allocations"] = [{"amount": amount} for amount in amounts]
+    order = read(name, line_items=items)
+    assert order.lines[0].discounts == percentages
+
+
 def test_tax_on_top_is_added_to_the_list_price_at_the_lines_rates() -> None:
     pod = read("order-partially-refunded-three-lines.json").lines[0]
     assert (pod.net, pod.gross, pod.list_net, pod.list_gross) == (D("195.66"), D("199.64"), D("199.00"), D("210.94"))

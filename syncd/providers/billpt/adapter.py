@@ -50,6 +50,7 @@ class BillPt:
             notes=wire.NOTES_LIMIT,
             price_decimals=10,
             discount_decimals=5,
+            discounts=3,
         ),
     )
 

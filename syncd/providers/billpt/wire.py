@@ -199,6 +199,7 @@ def _line(line: DraftLine, ids: Ids) -> Body:
         "preco_unitario": line.unit_price,
         # Said even where it is none, or a customer's stored discount might apply itself.
         "desconto_1": line.discount,
+        **{f"desconto_{number}": percentage for number, percentage in enumerate(line.successive, start=2)},
     }
     if line.exemption is not None:
         return body | {"imposto": 0, "isencao": line.exemption}

@@ -1,7 +1,7 @@
 """What was sold: articles, vouchers, tips, shipping and charges, each with the tax that the shop charged on it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from syncd.domain.errors import PayloadError
@@ -91,8 +91,10 @@ def item_line(item: Record, *, included: bool) -> OrderLine:
         raise PayloadError(f"{where} has no price")
     before = price * quantity
     # `total_discount` repeats a part of the allocations, so it is not subtracted.
-    charged = _charged(item, before, before - _allocated(item, where), included=included, where=where)
-    return _line(item, charged, id_=key, kind=_kind(item), quantity=quantity)
+    shares = _allocated(item, where)
+    charged = _charged(item, before, before - sum(shares, ZERO), included=included, where=where)
+    line = _line(item, charged, id_=key, kind=_kind(item), quantity=quantity)
+    return replace(line, discounts=_percentages(before, shares)) if len(shares) > 1 else line
 
 
 def shipping_line(shipping: Record, position: int, *, included: bool) -> OrderLine:
@@ -102,7 +104,7 @@ def shipping_line(shipping: Record, position: int, *, included: bool) -> OrderLi
     price = money_or_zero(shipping, "price", where)
     after = money(shipping, "discounted_price", where)
     if after is None:  # bodies before 2018
-        after = price - _allocated(shipping, where)
+        after = price - sum(_allocated(shipping, where), ZERO)
     # A free-shipping code may have lowered the price itself.
     charged = _charged(shipping, max(price, after), after, included=included, where=where)
     return _line(shipping, charged, id_=SHIPPING_PREFIX + key, kind=LineKind.SHIPPING, quantity=Decimal(1))
@@ -141,9 +143,22 @@ def _kind(item: Record) -> LineKind:
     return LineKind.TIP if "tip_payment_gateway" in item else LineKind.ARTICLE
 
 
-def _allocated(source: Record, where: str) -> Decimal:
+def _allocated(source: Record, where: str) -> tuple[Decimal, ...]:
+    """What each discount took off the line, in the sequence in which they were taken."""
     shares = records(source.get("discount_allocations"), f"{where}.discount_allocations")
-    return sum((money_or_zero(share, "amount", where) for share in shares), ZERO)
+    return tuple(money_or_zero(share, "amount", where) for share in shares)
+
+
+def _percentages(before: Decimal, shares: Iterable[Decimal]) -> tuple[Decimal, ...]:
+    """What each discount took of what those before it left, in per cent; none where that makes no sense."""
+    found: list[Decimal] = []
+    for taken in shares:
+        if not 0 <= taken <= before:
+            return ()
+        if taken:
+            found.append(HUNDRED * taken / before)
+            before -= taken
+    return tuple(found)
 
 
 def _charged(source: Record, before: Decimal, after: Decimal, *, included: bool, where: str) -> Charged:
