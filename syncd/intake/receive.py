@@ -23,7 +23,8 @@ from syncd.store.events import Incoming
 
 log = structlog.get_logger()
 
-MOST_IN_BATCH = 256
+# So that the loop reads the next events while these are written, instead of both waiting for each other in turn.
+MOST_IN_BATCH = 48
 MOST_WAITING = 4096
 # Then other writers have theirs.
 MOST_BATCHES_IN_A_TURN = 8

@@ -5,12 +5,14 @@ a JSON array of arrays; `given` is that array as a table.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,4 +51,18 @@ def packed(dialect: str, columns: Sequence[sa.ColumnClause[Any]], rows: Iterable
 @cache
 def _writers(columns: tuple[sa.ColumnClause[Any], ...]) -> "list[tuple[str, Callable[[Any], Any] | None]]":
     """How SQLite stores a value of each column; None for values that stay as they are."""
-    return [(column.name, column.type.dialect_impl(_SQLITE).bind_processor(_SQLITE)) for column in columns]
+    return [(column.name, _writer(column.type)) for column in columns]
+
+
+def _writer(kind: sa.types.TypeEngine[Any]) -> "Callable[[Any], Any] | None":
+    if isinstance(kind, UTCDateTime):
+        return _moment
+    return kind.dialect_impl(_SQLITE).bind_processor(_SQLITE)
+
+
+def _moment(value: datetime | None) -> str | None:
+    """As SQLAlchemy writes it, for a fifth of the time: three of them are in each event."""
+    if value is None:
+        return None
+    text = (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ", "microseconds")
+    return text[: -len("+00:00")]
