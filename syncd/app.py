@@ -34,6 +34,7 @@ from syncd.mapping.policy import (
     Deposits,
     GiftCards,
     NonSupply,
+    OnCancel,
     PaidDocument,
     Policy,
     RatePolicy,
@@ -141,6 +142,7 @@ def policy_of(settings: Settings, name: str, able: Capabilities, shop: Shop) -> 
         deposits=Deposits(own.deposits),
         non_supply_names=frozenset(folded(name) for name in own.non_supply_names),
         zero_total=ZeroTotal(own.zero_total),
+        on_cancel=OnCancel(own.on_cancel),
         rules=tuple(
             Rule(
                 action=RuleAction(rule.action),

@@ -189,6 +189,17 @@ def release(shop: ShopName, order_id: OrderId, config: Config = None, reason: Re
 
 
 @app.command()
+def annul(
+    shop: ShopName,
+    order_id: OrderId,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; the law wants it told.")],
+    config: Config = None,
+) -> None:
+    """Annul what was issued for an order, if nobody has received it; what the order still asks for is issued anew."""
+    _decide(config, shop, order_id, "annul", reason)
+
+
+@app.command()
 def skip(shop: ShopName, order_id: OrderId, config: Config = None, reason: Reason = "") -> None:
     """Issue nothing more for this order."""
     _decide(config, shop, order_id, "skip", reason)

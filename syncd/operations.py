@@ -1,6 +1,7 @@
 """What the commands do, besides running the daemon."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,16 +12,20 @@ import orjson
 
 from syncd.app import open_parts, policy_of
 from syncd.dispatch.proving import BLOCKED, PROVEN
+from syncd.dispatch.reconciler import Desk
 from syncd.domain.errors import PayloadError, ServiceError, ShopError, SyncdError
 from syncd.domain.findings import Finding
 from syncd.domain.money import rounded
 from syncd.domain.order import Order
 from syncd.domain.registers import NO_EVIDENCE
 from syncd.domain.states import DocumentState, OrderState
+from syncd.mapping.annulments import last_day, obstacle, wish
 from syncd.mapping.deadlines import deadline_of_held
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.planner import plan
+from syncd.mapping.policy import Policy
 from syncd.mapping.report import deadline_json, drafts_of, evidence_of, plan_json
+from syncd.mapping.sale import LISBON
 from syncd.providers.port import capabilities_of
 from syncd.settings import Settings
 from syncd.shops.port import OrderFacts, load_shop
@@ -120,18 +125,16 @@ class Known:
 
 def dry_run(settings: Settings, name: str, order: Path, files: Known) -> dict[str, Any]:
     """Plan a raw payload with the settings of shop `name`; the object of `syncd plan --json`."""
-    if name not in settings.shops:
-        raise SyncdError(f"no shop {name!r} in the settings", fix=f"choose from {', '.join(sorted(settings.shops))}")
-    own = settings.shops[name]
-    shop = load_shop(own.platform)(settings.shop_config(name))
-    policy = policy_of(settings, name, capabilities_of(settings.accounts[own.account].provider), shop)
+    desk = _desk(settings, name)
+    shop, policy = desk.shop, desk.policy
     details = shop.refund_payloads(files.refunds.read_bytes()) if files.refunds else ()
     try:
         read = shop.read(OrderFacts(order=order.read_bytes(), refunds=details))
     except PayloadError as error:
         raise SyncdError(f"{order}: {error}", fix=error.fix or "give a raw order payload of this shop") from error
     known = [
-        KnownDocument(key=draft.key, state=DocumentState.ISSUED, draft=draft)
+        # The file does not tell when it was issued: as soon as it was wanted.
+        KnownDocument(key=draft.key, state=DocumentState.ISSUED, draft=draft, issued_at=draft.due_at)
         for draft in (drafts_of(_json_in(files.issued)) if files.issued else ())
     ]
     evidence = evidence_of(_json_in(files.evidence)) if files.evidence else NO_EVIDENCE
@@ -221,6 +224,9 @@ async def decide(
                 if not codes:
                     raise SyncdError(f"order {order_id} is not held", fix="nothing to release; see: syncd order")
                 accepted = sorted({*accepted, *codes})
+            if action == "annul":
+                known = await documents.known(connection, shop, order_id)
+                accepted = sorted({*accepted, *_annullable(known, _desk(settings, shop).policy, now)})
             decision = {"action": action, "accepted": accepted, "reason": reason, "at": now.isoformat()}
             await orders.decide(connection, shop, order_id, decision, now=now)
             if action in {"release", "retry"}:
@@ -241,6 +247,32 @@ async def decide(
         await database.close()
     print(f"{shop} {order_id}: {action} recorded; the daemon acts on it at once")  # noqa: T201
     return 0
+
+
+def _desk(settings: Settings, name: str) -> Desk:
+    """A shop and its policy, as the daemon has them."""
+    if name not in settings.shops:
+        raise SyncdError(f"no shop {name!r} in the settings", fix=f"choose from {', '.join(sorted(settings.shops))}")
+    own = settings.shops[name]
+    shop = load_shop(own.platform)(settings.shop_config(name))
+    able = capabilities_of(settings.accounts[own.account].provider)
+    return Desk(shop=shop, policy=policy_of(settings, name, able, shop))
+
+
+def _annullable(known: Sequence[KnownDocument], policy: Policy, now: datetime) -> list[str]:
+    """A wish for each document of an order; SyncdError says which of them cannot be annulled, and why."""
+    standing = [document for document in known if document.committed]
+    if not standing:
+        raise SyncdError("no document of this order stands", fix="nothing to annul; see: syncd order")
+    for document in standing:
+        why = obstacle(document, policy)
+        if not why and (until := last_day(document, policy)) < now.astimezone(LISBON).date():
+            why = f"{document.key.part} could be annulled until {until}"
+        if why:
+            raise SyncdError(
+                f"it cannot be annulled: {why}", fix="cancel or refund the order in the shop: it is credited"
+            )
+    return [wish(document.key.part) for document in standing]
 
 
 async def schema(settings: Settings) -> int:

@@ -19,7 +19,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from multiprocessing import get_context
@@ -32,7 +32,9 @@ from syncd import __version__, logs
 from syncd.app import policy_of
 from syncd.dispatch.reconciler import Desk
 from syncd.domain.errors import SyncdError
+from syncd.domain.states import DocumentState
 from syncd.mapping.differences import Change, Difference, differences
+from syncd.mapping.known import KnownDocument
 from syncd.mapping.policy import Policy, fingerprint
 from syncd.providers.port import capabilities_of
 from syncd.settings import Settings
@@ -238,23 +240,31 @@ async def _issued_again(
     connection: AsyncConnection, story: History, desk: Desk
 ) -> AsyncIterator[tuple[Planned | None, Difference]]:
     """The documents that the service may have, plan by plan: the last one that names a document is what it was sent by."""
-    committed = [document for document in story.documents if document.committed]
+    out = [document for document in story.documents if document.committed or document.annulled]
     named = {key: place for place, made in enumerate(story.plans) for key in made.documents}
-    place_of = {document.key: named.get(str(document.key), -1) for document in committed}
+    place_of = {document.key: named.get(str(document.key), -1) for document in out}
     for place in sorted(set(place_of.values())):
         made = story.plans[place] if place >= 0 else None
-        had = {document.key.part: document.draft for document in committed if place_of[document.key] == place}
+        had = {document.key.part: document.draft for document in out if place_of[document.key] == place}
         facts = story.facts(made.events, deleted=made.deleted) if made else None
         if made is None or facts is None:
             for draft in had.values():
                 yield made, Difference(change=Change.UNTRACED, document=str(draft.key))
             continue
-        before = [document for document in committed if place_of[document.key] < place]
+        before = [_then(document, story, place) for document in out if place_of[document.key] < place]
         _, plan, _ = await desk.decide(connection, facts, before, made.accepted)
         for difference in differences(had, made.holds, plan):
             # What the plan named as well, and what has become of it since, is the other question's.
             if difference.change is not Change.NEW or difference.document not in made.documents:
                 yield made, difference
+
+
+def _then(document: KnownDocument, story: History, place: int) -> KnownDocument:
+    """A document as it was known when a plan was made: what was to be annulled later still stood."""
+    wanted = [at for at, made in enumerate(story.plans) if str(document.key) in made.annulments]
+    gone = document.annulled or document.state is DocumentState.ANNULLING
+    stood = gone and bool(wanted) and wanted[-1] >= place
+    return replace(document, state=DocumentState.ISSUED) if stood else document
 
 
 def _at_rest(story: History) -> bool:
@@ -265,7 +275,7 @@ def _at_rest(story: History) -> bool:
     if not story.plans:
         return False
     last, row = story.plans[-1], story.row
-    out = {str(document.key) for document in story.documents if document.committed}
+    out = {str(document.key) for document in story.documents if document.committed or document.annulled}
     newest = (last.events, last.deleted, last.accepted) == (story.events, row.deleted, row.accepted)
     return newest and bool(last.documents) and last.documents <= out
 
@@ -279,7 +289,8 @@ async def _next(connection: AsyncConnection, story: History, desk: Desk) -> list
     _, plan, _ = await desk.decide(connection, facts, story.documents, row.accepted, asked_again_at=row.retried_at)
     if row.awaits in {need.key for need in plan.needs}:
         return []  # asked already, and the hold beside the question is only for where nobody can be asked
-    waiting = {document.key.part: document.draft for document in story.documents if not document.committed}
+    unsent = (document for document in story.documents if not (document.committed or document.annulled))
+    waiting = {document.key.part: document.draft for document in unsent}
     return list(differences(waiting, frozenset({row.hold.code} if row.hold else ()), plan))
 
 

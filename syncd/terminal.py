@@ -26,6 +26,8 @@ STATE_STYLE = {
     "pending": "dim",
     "planned": "cyan",
     "issuing": "cyan",
+    "annulling": "cyan",
+    "annulled": "dim",
 }
 
 WIDE = 180  # columns of what no terminal shows, so that a log or a pipe gets every figure
@@ -62,7 +64,7 @@ def show_orders(found: Sequence[dict[str, Any]]) -> None:
                 escape(order["order_number"] or order["order_id"]) if first else "",
                 styled(order["state"]) if first else "",
                 document.get("kind", ""),
-                document.get("number") or (styled(document["state"]) if document else ""),
+                _number(document) if document else "",
                 document.get("net") or "",
                 document.get("tax") or "",
                 document.get("gross") or "",
@@ -71,6 +73,12 @@ def show_orders(found: Sequence[dict[str, Any]]) -> None:
         if order["hold"]:
             table.add_row("", "", "", f"[yellow]{escape(order['hold']['code'])}[/]", "", "", "", "", "")
     console.print(table)
+
+
+def _number(document: Mapping[str, Any]) -> str:
+    """What the service calls it, and its state where it is not simply issued."""
+    state = "" if document["state"] == "issued" and document["number"] else styled(document["state"])
+    return " ".join(text for text in (escape(document["number"] or ""), state) if text)
 
 
 def _until(deadline: str | None) -> str:
@@ -135,6 +143,8 @@ def show_plan(made: dict[str, Any]) -> None:
         console.print(table)
         for line in document["lines"]:
             console.print(f" [dim]{escape(line['code'])}: {escape(line['why'])}[/]", soft_wrap=True)
+    for annulment in made["annulments"]:
+        console.print(f"\n[bold]annul[/] {escape(annulment['key'])}: {escape(annulment['reason'])}", soft_wrap=True)
     for hold in made["holds"]:
         console.print(f"\n[yellow]held[/] {hold['code']}: {escape(hold['message'])}", soft_wrap=True)
         console.print(f"  fix: {escape(hold['fix'])}", soft_wrap=True)

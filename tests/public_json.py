@@ -64,7 +64,19 @@ ORDER = Draft202012Validator(
             _object(
                 key=TEXT,
                 kind=KIND,
-                state={"enum": ["waiting", "planned", "issuing", "uncertain", "issued", "held", "withdrawn"]},
+                state={
+                    "enum": [
+                        "waiting",
+                        "planned",
+                        "issuing",
+                        "uncertain",
+                        "issued",
+                        "held",
+                        "withdrawn",
+                        "annulling",
+                        "annulled",
+                    ]
+                },
                 number=_or_null(TEXT),
                 provider_id=_or_null(TEXT),
                 net=_or_null(AMOUNT),

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from syncd.domain.facts import FactKind
+from syncd.domain.states import DocumentState
 from syncd.store import chain, events, trail
 from syncd.store.engine import Database
 from syncd.store.tables import attempt, document, event, shop_order
@@ -70,6 +71,7 @@ class Story:
                 yield from self._request(entry)
         for row in self.documents:
             yield from self._document(row)
+            yield from self._annulment(row)
 
     def _chain(self) -> Iterator[Break]:
         head, place = "", 0
@@ -133,6 +135,13 @@ class Story:
         if all(wrong):
             names = ", ".join("answer" if name == "issued" else name for name in min(wrong, key=len))
             yield self._break(own[-1].seq, "document_changed", f"{names} of {row.key} was changed")
+
+    def _annulment(self, row: sa.Row[Any]) -> Iterator[Break]:
+        """What was annulled stays so, and nothing is said to be that was not."""
+        told = [entry for entry in self.entries if entry.action == trail.ANNULLED and entry.document_key == row.key]
+        if bool(told) is not (row.state == DocumentState.ANNULLED.value):
+            stands = "is said to be annulled, and the trail tells nothing of it" if not told else "was annulled"
+            yield self._break(told[-1].seq if told else 0, "document_changed", f"{row.key} {stands}: it is {row.state}")
 
     def _planned(self, key: str) -> set[str]:
         """Prints of what was ever planned under this key."""

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from syncd.dispatch import recovery
+from syncd.dispatch.annulling import annul
 from syncd.dispatch.gateway import Booking, booking
 from syncd.dispatch.outcome import Outcome, outcome_of
 from syncd.dispatch.proving import Prover
@@ -31,7 +32,8 @@ from syncd.domain.states import DocumentState
 from syncd.mapping.deadlines import deadline_of
 from syncd.metrics import Metrics
 from syncd.providers.port import InvoicingService, Issue, Search
-from syncd.store import accounts, documents, orders, references, trail
+from syncd.store import accounts, annulments, documents, orders, references, trail
+from syncd.store.annulments import Annulling
 from syncd.store.documents import Claimed, Claimer, new_marker
 from syncd.store.engine import Database, StoreUnavailableError
 
@@ -116,6 +118,8 @@ class Dispatcher:
             await self._settle(claimed)
         elif (look := min(self._looks.values(), key=lambda look: look.at, default=None)) and look.at <= now:
             await self._look_again(look)
+        elif (taken := await annulments.take(self._database, self._account.name, now)) is not None:
+            await self._annul(taken)
         elif (claimed := await self._claimer.planned(now)) is not None:
             await self._issue(claimed)
         else:
@@ -185,6 +189,20 @@ class Dispatcher:
                 await self._failed(claimed, error)
             else:
                 await self._succeeded(claimed, issued)
+
+    async def _annul(self, taken: Annulling) -> None:
+        with self._on_behalf(taken):
+            outcome = await annul(
+                self._service,
+                self._database,
+                taken,
+                settle=self._account.settle,
+                jitter=self._jitter(),
+                now=self._now,
+            )
+        self._failures = self._failures + 1 if outcome.state is DocumentState.ANNULLING else 0
+        await self._pause(outcome)
+        self._metrics.documents.labels(self._account.name, taken.key.kind.value, outcome.state.value).inc()
 
     async def _send(self, claimed: Claimed) -> IssuedDocument:
         originals = await self._originals(claimed)
@@ -369,7 +387,7 @@ class Dispatcher:
         )
 
     @contextmanager
-    def _on_behalf(self, claimed: Claimed) -> Iterator[None]:
+    def _on_behalf(self, claimed: Claimed | Annulling) -> Iterator[None]:
         """Requests inside are booked to this document."""
         token = booking.set(Booking(claimed.id, claimed.key, claimed.marker))
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -24,7 +24,7 @@ from syncd.mapping.planner import Plan, plan
 from syncd.mapping.policy import Policy, fingerprint
 from syncd.mapping.report import evidence_json, exchange_json
 from syncd.shops.port import Shop
-from syncd.store import documents, orders, profiles, registers, trail
+from syncd.store import annulments, documents, orders, profiles, registers, trail
 from syncd.store.engine import Database, StoreUnavailableError
 from syncd.store.orders import OrderRow
 
@@ -152,10 +152,12 @@ class Reconciler:
         known = await documents.known(connection, row.shop, row.order_id)
         facts = await orders.facts(connection, row)
         order, made, evidence = await self._decide(connection, row, facts, known)
+        made = _in_their_words(made, row)
         wanted = {str(draft.key) for draft in made.documents}
         stale = [d.key for d in known if d.state in UNSENT and str(d.key) not in wanted]
         await documents.withdraw(connection, stale, now=now)
         await documents.put(connection, made.documents, lane=row.lane, now=now)
+        await annulments.want(connection, made.annulments, now=now)
         state = OrderState.SKIPPED if row.skipped else OrderState.PENDING
         need = next((each for each in made.needs if each.register in self._registers), None)
         if need is not None:
@@ -174,7 +176,7 @@ class Reconciler:
         if any(hold.code == "refund_details_missing" for hold in made.holds) and self._desks[row.shop].shop.can_ask:
             await orders.ask(connection, row.shop, row.order_id, now=now)
         await orders.refresh_state(connection, row.shop, row.order_id)
-        if made.documents or made.holds or stale:
+        if made.documents or made.annulments or made.holds or stale:
             await trail.write(
                 connection,
                 at=now,
@@ -193,10 +195,12 @@ class Reconciler:
                 shop=row.shop,
                 order=row.order_id,
                 documents=[draft.kind.value for draft in made.documents],
+                annulments=len(made.annulments),
                 hold=hold.code if hold else None,
                 awaits=need.register.value if need else None,
             )
-        return {draft.key.account for draft in made.documents}, need
+        accounts = {draft.key.account for draft in made.documents} | {each.key.account for each in made.annulments}
+        return accounts, need
 
     def _deadline(self, row: OrderRow, order: Order | None, known: tuple[KnownDocument, ...]) -> datetime | None:
         """Until when a waiting order should have become a document; None where nobody can tell what it is."""
@@ -238,6 +242,13 @@ def _held(code: str, message: str, fix: str) -> tuple[None, Plan, Evidence]:
     return None, Plan(holds=(Hold(code=code, message=message, fix=fix),)), NO_EVIDENCE
 
 
+def _in_their_words(made: Plan, row: OrderRow) -> Plan:
+    """With the reason that a person gave for annulling, who has said so of this very order."""
+    if not row.annul_reason:
+        return made
+    return replace(made, annulments=tuple(replace(each, reason=row.annul_reason) for each in made.annulments))
+
+
 def _draft_summary(draft: DocumentDraft) -> dict[str, object]:
     said: dict[str, object] = {"key": str(draft.key), "gross": str(draft.totals.gross)}
     said["draft"] = trail.draft_print(draft)
@@ -251,6 +262,8 @@ def _summary(made: Plan, evidence: Evidence, need: Need | None) -> dict[str, obj
         "holds": holds if need is None else [],
         "reason": made.reason,
     }
+    if made.annulments:
+        said["annulments"] = [{"key": str(each.key), "reason": each.reason} for each in made.annulments]
     if need is not None:
         said["waits_for"] = {"inquiry": need.key, "because": made.holds[0].message}
     if evidence.consultations:

@@ -42,6 +42,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnnulWindow:
+    """For how many days after the one on which it came into being a document can be annulled, as far as it is known."""
+
+    days: int
+    same_month: bool = True  # and never beyond the end of its month
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """`rounding` is the largest manual correction of a total; `whole_rates` says that it takes whole per cents only."""
 
@@ -53,4 +61,5 @@ class Capabilities:
     exempt_simplified: bool = True  # may an FS carry an exemption
     rate_limit: int  # requests per 60 s
     payment_codes: frozenset[str] = frozenset()  # SAF-T mechanisms that it knows; empty: all
+    annuls: AnnulWindow | None = None  # None: what was issued is only ever credited
     limits: Limits

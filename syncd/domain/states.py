@@ -15,7 +15,11 @@ class OrderState(StrEnum):
 
 
 class DocumentState(StrEnum):
-    """A document's life; `WAITING` until its original is issued, `WITHDRAWN` when no longer due and never sent."""
+    """A document's life; `WAITING` until its original is issued, `WITHDRAWN` when no longer due and never sent.
+
+    `ANNULLING` was issued and is to be annulled at the service, which is harmless to ask for twice; `ANNULLED` was, and
+    counts as if it had never been issued.
+    """
 
     WAITING = "waiting"
     PLANNED = "planned"
@@ -24,6 +28,8 @@ class DocumentState(StrEnum):
     ISSUED = "issued"
     HELD = "held"
     WITHDRAWN = "withdrawn"
+    ANNULLING = "annulling"
+    ANNULLED = "annulled"
 
 
 # States in which the service has certainly not been given this document, so that its content may still change.
@@ -34,6 +40,7 @@ class Purpose(StrEnum):
     """What a request is booked under."""
 
     ISSUE = "issue"
+    ANNUL = "annul"
     VERIFY = "verify"  # looking for a document whose answer was lost
     LOOKUP = "lookup"  # series, taxes, payment methods
     WRITE_BACK = "write_back"  # e-mail, notes

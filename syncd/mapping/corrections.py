@@ -45,11 +45,17 @@ class Books:
     accepted: frozenset[str]
     evidence: Evidence
     committed: Mapping[str, DocumentDraft]
+    annulled: frozenset[str]  # parts of documents that were: taken for ever, and nothing else of them counts
     sales: list[DocumentDraft]
     notes: list[DocumentDraft]
     made: list[DocumentDraft] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     rule: str = ""  # the merchant's rule that the policy follows, by its name
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """All that are taken."""
+        return self.annulled | self.committed.keys()
 
     @property
     def deposits(self) -> list[DocumentDraft]:
@@ -93,9 +99,10 @@ def books_of(
     committed = {document.key.part: document.draft for document in known if document.committed}
     drafts = list(committed.values())
     # The order's own document first, then those of later edits in their sequence.
-    sales = sorted((d for d in drafts if d.kind in SALES), key=lambda d: (d.key.part != SALE, len(d.key.part), d.key))
+    sales = sorted((d for d in drafts if d.kind in SALES), key=lambda d: (not _own(d), len(d.key.part), d.key))
     notes = [draft for draft in drafts if draft.kind is DocumentKind.NC]
-    return Books(order, policy, accepted, evidence, committed, sales, notes)
+    annulled = frozenset(document.key.part for document in known if document.annulled)
+    return Books(order, policy, accepted, evidence, committed, annulled, sales, notes)
 
 
 def deposit(books: Books) -> None:
@@ -106,7 +113,7 @@ def deposit(books: Books) -> None:
         return
     paid = _by_time(order.payments)[-1:]
     since = paid[0].paid_at or order.paid_at or order.updated_at
-    portion = Portion(part=next_part("deposit", books.committed), amount=amount, taken=books.advanced())
+    portion = Portion(part=next_part("deposit", books.parts), amount=amount, taken=books.advanced())
     paid_in = replace(order, payments=paid, paid_at=since)
     if draft := sale_draft(paid_in, books.policy, books.accepted, books.evidence, portion=portion):
         books.add(draft)
@@ -117,7 +124,9 @@ def rest(books: Books) -> tuple[Portion, tuple[Payment, ...]]:
     taken = [(made, open_gross(books.left(made))) for made in books.deposits]
     references = tuple(Reference(key=made.key, amount=gross) for made, gross in taken if gross)
     spent, others = spent_vouchers(books.order, books.policy)
-    return Portion(taken=with_voucher(books.advanced(), spent, books.policy), references=references), others
+    before = sum(part.partition("-")[0] == SALE for part in books.annulled)
+    part = f"{SALE}-{before + 1}" if before else SALE
+    return Portion(part=part, taken=with_voucher(books.advanced(), spent, books.policy), references=references), others
 
 
 def edited(books: Books) -> None:
@@ -143,7 +152,7 @@ def refunded(books: Books) -> None:
     try:
         for refund in _uncredited(books):
             _credit_refund(books, refund)
-        if _cancelled(books.order):
+        if cancelled(books.order):
             for sale in list(books.sales):
                 part, left = CANCEL + _suffix(sale), books.left(sale)
                 if part not in books.committed and open_gross(left):
@@ -237,7 +246,7 @@ def _naming(order: Order, edit: Edit) -> Order:
 
 
 def _credit_gone(books: Books, edit: Edit) -> Decimal:
-    order, prefix = books.order, next_part("edit", books.committed)
+    order, prefix = books.order, next_part("edit", books.parts)
     amount = sum((line.gross for line in edit.gone), ZERO)
     sales = list(books.sales)
     lefts = [books.left(sale) for sale in sales]
@@ -279,7 +288,7 @@ def add_lines(books: Books, lines: tuple[OrderLine, ...], *, since: datetime, cr
     total = sum((line.gross for line in lines), ZERO)
     paid = _by_time(order.payments)[-1:]
     came = replace(order, lines=lines, total=total, payments=paid, paid_at=since, refunds=())
-    portion = Portion(part=next_part("extra", books.committed))
+    portion = Portion(part=next_part("extra", books.parts))
     draft = sale_draft(came, books.policy, books.accepted, books.evidence, portion=portion)
     if draft is None:
         return
@@ -353,7 +362,7 @@ def _credit_refund(books: Books, refund: Refund) -> None:
             books.add(credit_refund(mine, sale, left, books.policy, part=part, reason=reason))
 
 
-def _cancelled(order: Order) -> bool:
+def cancelled(order: Order) -> bool:
     """Cancelled, with no refund on its way that would say what of it is given back."""
     waiting = any(refund.state is RefundState.PENDING for refund in order.refunds)
     return order.lifecycle is Lifecycle.CANCELLED and not waiting
@@ -362,6 +371,11 @@ def _cancelled(order: Order) -> bool:
 def _whose(document: DocumentDraft) -> str:
     """The part of the sale that a document corrects or settles."""
     return document.references[0].key.part if document.references else SALE
+
+
+def _own(sale: DocumentDraft) -> bool:
+    """Whether it is the order's own document: `sale`, or `sale-2` where that was annulled."""
+    return sale.key.part.partition("-")[0] == SALE
 
 
 def _suffix(sale: DocumentDraft) -> str:

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from syncd.domain.capabilities import AnnulWindow
 from syncd.domain.document import DocumentDraft, DocumentKind
 from syncd.domain.order import Order, PaymentState
 from syncd.mapping.known import KnownDocument
@@ -13,7 +14,7 @@ from syncd.mapping.policy import Policy
 from syncd.mapping.sale import fiscal_day, zone_of
 
 WORKING_DAYS = 5
-ANNUL_DAYS = 5
+NARROWEST = AnnulWindow(days=5)  # of the services that are known
 SATURDAY = 5
 FOREIGN_SERVICE = "M40"
 ON_PAYMENT = "paid, so on the day of payment (CIVA art. 36 n.º 1 c)"
@@ -77,12 +78,13 @@ def deadline_of_held(order: Order, known: Sequence[KnownDocument], policy: Polic
     return Deadline(working_day_after(since, WORKING_DAYS), AFTER_RETURN if open_ else AFTER_SALE, zone)
 
 
-def annul_until(issued_on: date, *, days: int = ANNUL_DAYS) -> date:
-    """The last day on which a document can be annulled: within `days` and within its month; afterwards it is credited.
+def annul_until(issued_on: date, window: AnnulWindow = NARROWEST) -> date:
+    """The last day on which a document can be annulled at a service; afterwards it is credited.
 
     Only ever for a document that has not reached its buyer.
     """
-    return min(issued_on + timedelta(days=days), month_end(issued_on))
+    last = issued_on + timedelta(days=window.days)
+    return min(last, month_end(issued_on)) if window.same_month else last
 
 
 def working_day_after(day: date, count: int) -> date:

@@ -5,7 +5,7 @@ that names what fell away leads, and its credit note is enough. A line at a new 
 invoiced as it is. What cannot be told line by line (a discount that changed) waits for a person.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -213,7 +213,7 @@ def _undecided(order: Order, sales: Sequence[DocumentDraft], what: str) -> Undec
     )
 
 
-def next_part(prefix: str, committed: Mapping[str, DocumentDraft]) -> str:
+def next_part(prefix: str, taken: Iterable[str]) -> str:
     """The part's name for the next edit: one above those that are out, so that planning again gives the same."""
-    taken = [part.removeprefix(f"{prefix}-").partition("-")[0] for part in committed if part.startswith(f"{prefix}-")]
+    taken = [part.removeprefix(f"{prefix}-").partition("-")[0] for part in taken if part.startswith(f"{prefix}-")]
     return f"{prefix}-{max((int(number) for number in taken if number.isdigit()), default=0) + 1}"

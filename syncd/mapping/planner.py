@@ -14,10 +14,12 @@ from syncd.domain.money import EURO, ZERO
 from syncd.domain.order import Lifecycle, Order, PaymentState
 from syncd.domain.registers import NO_EVIDENCE, Evidence, Need
 from syncd.domain.states import DocumentState
+from syncd.mapping.annulments import Annulment, annulments_of, refused
 from syncd.mapping.corrections import (
     Books,
     add_lines,
     books_of,
+    cancelled,
     check_doubts,
     deposit,
     doubted,
@@ -35,8 +37,8 @@ from syncd.mapping.sale import fiscal_day, sale_draft, taxed_elsewhere
 
 NO_SALE = {
     Lifecycle.DRAFT: "a draft or test order is no sale",
-    Lifecycle.CANCELLED: "cancelled before anything was issued",
-    Lifecycle.DELETED: "deleted in the shop before anything was issued",
+    Lifecycle.CANCELLED: "cancelled, and no document stands",
+    Lifecycle.DELETED: "deleted in the shop, and no document stands",
 }
 GIFT_LIMIT = Decimal(50)  # net a piece: gifts above it are taxed on their cost
 
@@ -45,12 +47,15 @@ GIFT_LIMIT = Decimal(50)  # net a piece: gifts above it are taxed on their cost
 class Plan:
     """`documents` should exist and have certainly not been sent yet; `holds` say what a person must decide.
 
+    `annulments` are issued documents that should not exist. Nothing else is planned beside them: what follows depends on
+    whether the service still allows it.
     `needs` are questions to public registers: with their answers as evidence, planning again goes further, and the
     hold beside them is for where nobody can be asked. `reason` says in words why there is nothing to do, where there
     is nothing.
     """
 
     documents: tuple[DocumentDraft, ...] = ()
+    annulments: tuple[Annulment, ...] = ()
     holds: tuple[Hold, ...] = ()
     needs: tuple[Need, ...] = ()
     reason: str = ""
@@ -68,6 +73,10 @@ def plan(
     `accepted` are the codes of holds that a person has released, `evidence` is what public registers have said.
     """
     known = [document for document in known if document.state is not DocumentState.WITHDRAWN]
+    if any(document.state is DocumentState.ANNULLING for document in known):
+        return Plan(reason="a document of it is being annulled")
+    if gone := annulments_of(order, known, policy, accepted, cancelled=cancelled(order)):
+        return Plan(annulments=gone)
     reason = ""
     try:
         if order.currency != EURO or order.paid_in is not None:
@@ -85,6 +94,8 @@ def plan(
     refunded(books)
     settled(books)
     doubted(books)
+    if hold := refused(known, accepted):
+        books.holds.append(hold)
     return Plan(
         documents=tuple(books.made),
         holds=tuple(books.holds),

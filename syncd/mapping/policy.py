@@ -56,6 +56,13 @@ class Deposits(StrEnum):
     WAIT = "wait"  # one document for the whole order when it is paid
 
 
+class OnCancel(StrEnum):
+    """What becomes of the documents of an order that is cancelled."""
+
+    CREDIT = "credit"
+    ANNUL = "annul"  # while the service allows it, and for documents that reach nobody before the goods leave
+
+
 class RuleAction(StrEnum):
     """What happens to the orders that a rule matches."""
 
@@ -126,6 +133,7 @@ class Policy:
     deposits: Deposits = Deposits.INVOICE
     non_supply_names: frozenset[str] = frozenset()  # donations and the like, as `texts.folded` writes them
     zero_total: ZeroTotal = ZeroTotal.SKIP
+    on_cancel: OnCancel = OnCancel.CREDIT
     rules: tuple[Rule, ...] = ()
     show_discounts: bool = False  # list prices and percentages where they hit the cent, else prices after discount
     notes: str = "Encomenda {number}"

@@ -55,6 +55,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     """Documents and holds; amounts are strings with two decimals, unit prices as the service takes them."""
     return {
         "documents": [document_json(draft) for draft in plan.documents],
+        "annulments": [{"key": str(each.key), "reason": each.reason} for each in plan.annulments],
         "holds": [hold_json(hold) for hold in plan.holds],
         "needs": [need.key for need in plan.needs],
         "reason": plan.reason,

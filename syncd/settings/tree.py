@@ -255,6 +255,7 @@ class Shop(Section):
     non_supply: Literal["show", "leave_out"] = "show"
     non_supply_names: tuple[Text, ...] = ()
     zero_total: Literal["skip", "hold"] = "skip"
+    on_cancel: Literal["credit", "annul"] = "credit"
     deposits: Literal["invoice", "wait"] = "invoice"
     rules: tuple[Rule, ...] = ()
     show_discounts: bool = False

@@ -32,6 +32,7 @@ _SWEEP_REST = 20
 # Written out, not bound: the engines use a partial index only where they can read its condition in the query.
 _PLANNED = document.c.state == sa.literal_column("'planned'")
 _UNCERTAIN = document.c.state == sa.literal_column("'uncertain'")
+_ANNULLING = document.c.state == sa.literal_column("'annulling'")
 _ISSUING = document.c.state == sa.literal_column("'issuing'")
 
 
@@ -280,6 +281,8 @@ async def wait_anew(conn: AsyncConnection, account: str, *, now: datetime, settl
     await conn.execute(resting.values(run_at=now + settle))
     again = sa.update(document).where(document.c.account == account, _PLANNED, document.c.attempts > 0)
     await conn.execute(again.where(document.c.run_at > now).values(run_at=now))
+    annulling = sa.update(document).where(document.c.account == account, _ANNULLING, document.c.run_at > now)
+    await conn.execute(annulling.values(run_at=now))
 
 
 async def highest_provider_id(conn: AsyncConnection, account: str) -> str:

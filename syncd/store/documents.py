@@ -12,7 +12,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from syncd.domain.document import DocumentDraft, DocumentKey, DocumentKind, IssuedDocument
 from syncd.domain.hold import Hold
-from syncd.domain.states import UNSENT, DocumentState
+from syncd.domain.states import UNSENT, DocumentState, Purpose
 from syncd.mapping.deadlines import deadline_of
 from syncd.mapping.known import KnownDocument
 from syncd.store import orders
@@ -23,12 +23,14 @@ from syncd.store.tables import attempt, document
 from syncd.store.types import hold_columns, hold_of
 
 __all__ = [
+    "KNOWN",
     "Claimed",
     "Claimer",
     "DocumentRow",
     "counts",
     "highest_provider_id",
     "known",
+    "known_of",
     "markers",
     "new_marker",
     "newest",
@@ -91,14 +93,28 @@ class DocumentRow:
 
 async def known(conn: AsyncConnection, shop: str, order_id: str) -> tuple[KnownDocument, ...]:
     """What the planner needs of an order's documents, the oldest first."""
-    return tuple(
-        KnownDocument(
-            key=DocumentKey(row.account, row.shop, row.order_id, DocumentKind(row.kind), row.part),
-            state=DocumentState(row.state),
-            draft=load_draft(row.draft),
-            issued=load_issued(row.issued) if row.issued else None,
-        )
-        for row in await conn.execute(_of_order(shop, order_id))
+    found = await conn.execute(_of_order(shop, order_id).with_only_columns(*KNOWN))
+    return tuple(known_of(row) for row in found)
+
+
+_TELLING = (attempt.c.document_id == document.c.id) & (attempt.c.purpose == Purpose.WRITE_BACK.value)
+KNOWN = (
+    *(document.c[name] for name in ("account", "shop", "order_id", "kind", "part", "state", "draft")),
+    document.c.issued_at,
+    document.c.annul_refused,
+    sa.exists().where(_TELLING).correlate(document).label("told_of"),
+)
+
+
+def known_of(row: sa.Row[Any]) -> KnownDocument:
+    """A row of the columns `KNOWN`."""
+    return KnownDocument(
+        key=DocumentKey(row.account, row.shop, row.order_id, DocumentKind(row.kind), row.part),
+        state=DocumentState(row.state),
+        draft=load_draft(row.draft),
+        issued_at=row.issued_at,
+        told_of=bool(row.told_of),
+        annul_refused=row.annul_refused,
     )
 
 

@@ -10,11 +10,10 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from syncd.domain.document import DocumentKey, DocumentKind
 from syncd.domain.facts import FactKind, OrderFacts
 from syncd.domain.states import DocumentState
 from syncd.mapping.known import KnownDocument
-from syncd.store.codec import load_draft
+from syncd.store.documents import KNOWN, known_of
 from syncd.store.orders import OrderRow
 from syncd.store.tables import document, event, shop_order, trail
 
@@ -42,6 +41,7 @@ class Planned:
     """What the trail says of one plan: what came of it, and what it was made from."""
 
     documents: frozenset[str]
+    annulments: frozenset[str]
     holds: frozenset[str]
     events: tuple[str, ...]
     deleted: bool
@@ -54,6 +54,7 @@ class Planned:
         basis = detail["basis"]
         return cls(
             documents=frozenset(told["key"] for told in detail["documents"]),
+            annulments=frozenset(told["key"] for told in detail.get("annulments", ())),
             holds=frozenset(told["code"] for told in detail["holds"]),
             events=tuple(basis["events"]),
             deleted=basis["deleted"],
@@ -126,12 +127,9 @@ async def read(conn: AsyncConnection, span: Span) -> list[History]:
 
 async def _known(conn: AsyncConnection, span: Span) -> dict[Named, list[KnownDocument]]:
     found: dict[Named, list[KnownDocument]] = defaultdict(list)
-    columns = [document.c[name] for name in ("account", "shop", "order_id", "kind", "part", "state", "draft")]
     living = document.c.state != DocumentState.WITHDRAWN.value
-    for row in await conn.execute(_beside(document, span, *columns).where(living).order_by(document.c.id)):
-        key = DocumentKey(row.account, row.shop, row.order_id, DocumentKind(row.kind), row.part)
-        each = KnownDocument(key=key, state=DocumentState(row.state), draft=load_draft(row.draft))
-        found[row.shop, row.order_id].append(each)
+    for row in await conn.execute(_beside(document, span, *KNOWN).where(living).order_by(document.c.id)):
+        found[row.shop, row.order_id].append(known_of(row))
     return found
 
 

@@ -14,7 +14,7 @@ from syncd.domain.states import DocumentState, OrderState
 from syncd.store.tables import document, event, shop_order
 from syncd.store.types import hold_columns, hold_of
 
-_ON_THE_WAY = frozenset({DocumentState.ISSUING, DocumentState.UNCERTAIN})
+_ON_THE_WAY = frozenset({DocumentState.ISSUING, DocumentState.UNCERTAIN, DocumentState.ANNULLING})
 _TO_COME = frozenset({DocumentState.PLANNED, DocumentState.WAITING})
 _PAGE = 500
 _ASKED_ENOUGH = 3
@@ -65,6 +65,12 @@ class OrderRow:
     def accepted(self) -> frozenset[str]:
         """The codes of the holds that a person has released."""
         return frozenset((self.decision or {}).get("accepted", ()))
+
+    @property
+    def annul_reason(self) -> str:
+        """Why a person wants its documents annulled, as long as that is the last decision."""
+        decision = self.decision or {}
+        return str(decision.get("reason", "")) if decision.get("action") == "annul" else ""
 
     @property
     def retried_at(self) -> datetime | None:
@@ -326,7 +332,7 @@ async def refresh_state(conn: AsyncConnection, shop: str, order_id: str) -> Orde
 
 def state_of(documents: Iterable[DocumentState], *, held: bool) -> OrderState:
     """An order's state by those of its documents; what needs a person comes first."""
-    states = frozenset(documents) - {DocumentState.WITHDRAWN}
+    states = frozenset(documents) - {DocumentState.WITHDRAWN, DocumentState.ANNULLED}
     if held or DocumentState.HELD in states:
         return OrderState.HELD
     if states & _ON_THE_WAY:

@@ -118,6 +118,7 @@ class Document(Ledger, table=True):
         _partial("ix_document_claim", "account", "lane", "shop", "run_at", "id", where="state = 'planned'"),
         _partial("ix_document_uncertain", "account", "run_at", where="state = 'uncertain'"),
         _partial("ix_document_issuing", "account", where="state = 'issuing'"),
+        _partial("ix_document_annulling", "account", "run_at", where="state = 'annulling'"),
         _partial("ix_document_waiting", "original_key", where="state = 'waiting'"),
         _partial("ix_document_issued", "account", "issued_at", where="issued_at IS NOT NULL"),
         _partial("ix_document_deadline", "account", "deadline_at", where=NOT_ISSUED),
@@ -150,6 +151,8 @@ class Document(Ledger, table=True):
     hold_code: str
     hold_message: str
     hold_fix: str
+    annul_reason: str = Field(sa_column=sa.Column(sa.Text, nullable=False, server_default=sa.text("''")))
+    annul_refused: str = Field(sa_column=sa.Column(sa.Text, nullable=False, server_default=sa.text("''")))
     created_at: datetime
     changed_at: datetime
 

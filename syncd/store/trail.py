@@ -21,6 +21,7 @@ from syncd.store.tables import attempt, document, event, shop_order, trail
 # The actions that the audit knows: they tell what other tables must show.
 PLANNED, WAITING, REQUEST = "planned", "waiting", "request"
 ISSUED, ADOPTED, SURFACED_LATE = "issued", "adopted", "surfaced_late"
+ANNULLED, ANNUL_REFUSED = "annulled", "annul_refused"
 
 HASHED = ("at", "shop", "order_id", "document_key", "actor", "action", "detail")
 

@@ -13,7 +13,13 @@ from syncd.store.documents import DocumentRow
 from syncd.store.engine import Database
 from syncd.store.orders import OrderRow
 
-NOT_YET = frozenset(DocumentState) - {DocumentState.ISSUED, DocumentState.WITHDRAWN}
+# Documents whose deadline still runs.
+NOT_YET = frozenset(DocumentState) - {
+    DocumentState.ISSUED,
+    DocumentState.WITHDRAWN,
+    DocumentState.ANNULLING,
+    DocumentState.ANNULLED,
+}
 
 
 async def list_orders(
@@ -90,7 +96,9 @@ def _document(row: DocumentRow) -> dict[str, Any]:
         "gross": None if row.gross is None else f"{row.gross:.2f}",
         "issued_at": row.issued_at.isoformat() if row.issued_at else None,
         "deadline": _local(row.deadline_at),
-        "annul_until": annul_until(row.issued_at.astimezone(LISBON).date()).isoformat() if row.issued_at else None,
+        "annul_until": annul_until(row.issued_at.astimezone(LISBON).date()).isoformat()
+        if row.issued_at and row.state is not DocumentState.ANNULLED
+        else None,
     }
 
 

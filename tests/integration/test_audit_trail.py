@@ -179,6 +179,10 @@ TAMPERING = {
         "UPDATE document SET draft = replace(draft, 'Caneca', 'Livro') WHERE order_id = '1002'",
         [("1002", "document_changed", 0)],
     ),
+    "a document that was never annulled": (
+        "UPDATE document SET state = 'annulled' WHERE order_id = '1002'",
+        [("1002", "document_changed", 0)],
+    ),
     "a document that was never issued": (
         "UPDATE document SET issued = NULL WHERE order_id = '1002'",
         [("1002", "document_changed", 7)],

@@ -11,15 +11,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from syncd import operations
 from syncd import replay as replaying
 from syncd.dispatch.reconciler import Reconciler
 from syncd.domain.document import Amounts, DocumentDraft, DocumentKind, IssuedDocument, IssuedLine
 from syncd.domain.errors import SyncdError
 from syncd.domain.facts import Fact, FactKind
+from syncd.domain.states import DocumentState
 from syncd.mapping.differences import Figure
 from syncd.replay import Differing, Found, Replayed, fronts, outline, replay
 from syncd.settings import Settings, load
-from syncd.store import documents, events, orders
+from syncd.store import annulments, documents, events, orders
 from syncd.store.codec import dump_draft, load_draft
 from syncd.store.engine import Database
 from syncd.store.events import Incoming, new_event_id
@@ -88,6 +90,9 @@ class Books:
             version=datetime.fromisoformat(told["updated_at"]),
         )
         await events.accept(self.database, [_incoming(fact)])
+        await self.work()
+
+    async def work(self) -> None:
         desks = {name: front.desk() for name, front in fronts(self.settings()).items()}
         reconciler = Reconciler(self.database, desks, work=asyncio.Event(), planned=lambda _: None)
         while await reconciler.work_off():
@@ -106,6 +111,13 @@ class Books:
         for state in states:
             await self.tell(**state)
             await self.issue_all()
+
+    async def annul_all(self) -> None:
+        """As the dispatcher does it, where the service agrees."""
+        later = datetime.now(UTC) + timedelta(days=1)
+        while (taken := await annulments.take(self.database, "main", later)) is not None:
+            async with self.database.write() as connection:
+                await annulments.record(connection, taken, DocumentState.ANNULLED, run_at=later, now=PAID_AT)
 
     async def tamper(self, old: str, new: str, *, part: str = "sale") -> None:
         """As if another version had planned it so."""
@@ -201,6 +213,41 @@ async def test_an_operators_decision_holds_for_the_plan_that_followed_it(books: 
     async with books.database.read() as connection:
         assert len(await documents.known(connection, "loja", "1001")) == 1
     assert await books.found() == []
+
+
+async def test_what_was_annulled_stood_when_what_followed_it_was_planned(books: Books) -> None:
+    await books.issue({}, EDITED)
+    await operations.decide(books.settings(), "loja", "1001", "annul", "NIF em falta", now=PAID_AT)
+    await books.work()
+    assert await books.found() == []  # on its way
+    await books.annul_all()
+    await books.work()
+    await books.issue_all()
+    async with books.database.read() as connection:
+        known = await documents.known(connection, "loja", "1001")
+    assert [(each.key.part, each.state.value) for each in known] == [
+        ("sale", "annulled"),
+        ("extra-1", "annulled"),
+        ("sale-2", "issued"),
+    ]
+    assert await books.found() == []
+
+
+@pytest.mark.parametrize(
+    ("past", "at", "why"),
+    [
+        ([{"payment": "unpaid", "state": "open"}], PAID_AT, "no document of this order stands"),
+        ([{}, ONE_BACK], PAID_AT, "NC refund-1 stands beside it"),
+        ([{}], PAID_AT + timedelta(days=6), "sale could be annulled until 2026-11-25"),
+    ],
+    ids=["nothing issued", "credited", "too late"],
+)
+async def test_a_person_is_told_at_once_what_cannot_be_annulled(
+    books: Books, past: list[dict[str, Any]], at: datetime, why: str
+) -> None:
+    await books.issue(*past)
+    with pytest.raises(SyncdError, match=why):
+        await operations.decide(books.settings(), "loja", "1001", "annul", "NIF em falta", now=at)
 
 
 async def test_a_line_that_was_planned_otherwise_is_named_with_both_figures(books: Books) -> None:

@@ -89,7 +89,7 @@ async def test_a_planned_document_is_known_exactly_as_it_was_planned(database: D
     assert await plan(database, draft) == {str(draft.key)}
     async with database.read() as conn:
         (known,) = await documents.known(conn, "loja", "1001")
-    assert (known.key, known.state, known.draft, known.issued) == (draft.key, DocumentState.PLANNED, draft, None)
+    assert (known.key, known.state, known.draft, known.issued_at) == (draft.key, DocumentState.PLANNED, draft, None)
 
 
 async def test_planning_the_same_again_changes_nothing(database: Database) -> None:
@@ -399,7 +399,8 @@ async def test_an_issued_document_keeps_what_the_service_answered(database: Data
     async with database.read() as conn:
         (known,) = await documents.known(conn, "loja", "1001")
         (row,) = await documents.of_order(conn, "loja", "1001")
-    assert known.issued == answer()
+        answered = await documents.originals(conn, [known.key])
+    assert (known.issued_at, answered) == (AT, {known.key: answer()})
     assert (row.number, row.net, row.gross, row.issued_at) == ("FR A/1", Decimal("10.00"), Decimal("12.30"), AT)
     assert await order_state(database) is OrderState.ISSUED
 

@@ -170,7 +170,7 @@ class World:
     async def next_due(self) -> datetime | None:
         """When there is something to do for a dispatcher; None if nothing is foreseen."""
         row = ledger.c
-        waits = row.state.in_(("planned", "uncertain")) & (row.hold_code == "")
+        waits = row.state.in_(("planned", "uncertain", "annulling")) & (row.hold_code == "")
         database = self.open_ledger()
         async with database.read() as connection:
             first: datetime | None = (

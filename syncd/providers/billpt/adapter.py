@@ -7,7 +7,7 @@ from decimal import Decimal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from syncd.domain.capabilities import Arithmetic, Capabilities, Limits, Profile
+from syncd.domain.capabilities import AnnulWindow, Arithmetic, Capabilities, Limits, Profile
 from syncd.domain.document import DocumentDraft, DocumentKind, IssuedDocument, PriceMode
 from syncd.domain.errors import (
     AccountBlockedError,
@@ -40,6 +40,7 @@ class BillPt:
         exempt_simplified=False,
         rate_limit=100,
         payment_codes=frozenset({"TB", "MB", "CC", "CD", "CH", "CO", "CS", "DE", "LC", "NU", "PR", "TR"}),
+        annuls=AnnulWindow(days=5),
         limits=Limits(
             name=30,
             street=100,
@@ -114,7 +115,7 @@ class BillPt:
         request = Request(
             method="PATCH",
             path="documentos",
-            purpose=Purpose.ISSUE,
+            purpose=Purpose.ANNUL,
             writes=True,
             body={"documento_id": wire.id_of(provider_id), "motivo_anular": shorten(reason, wire.REASON_LIMIT)},
         )
