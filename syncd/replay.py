@@ -206,7 +206,8 @@ async def replay_span(url: str, shops: Mapping[str, Front], span: Span) -> Repla
 
 
 async def _plan_again(connection: AsyncConnection, stories: Iterable[History], shops: Mapping[str, Front]) -> Replayed:
-    desks = {name: front.desk() for name, front in shops.items()}
+    # Once for all of them: a question for each order would cost more than planning it.
+    desks = {name: await front.desk().informed(connection) for name, front in shops.items()}
     marks = {name: fingerprint(front.policy) for name, front in shops.items()}
     result = Replayed()
     for story in stories:

@@ -42,6 +42,10 @@ class Desk:
     shop: Shop
     policy: Policy
 
+    async def informed(self, connection: AsyncConnection) -> "Desk":
+        """The same desk for its account as that was seen to work."""
+        return replace(self, policy=self.policy.as_seen(await profiles.of(connection, self.policy.account)))
+
     async def decide(
         self,
         connection: AsyncConnection,
@@ -51,18 +55,17 @@ class Desk:
         *,
         asked_again_at: datetime | None = None,
     ) -> tuple[Order | None, Plan, Evidence]:
-        """Read and plan, with what the ledger knows of the account and of public registers. What cannot be read or decided is a hold."""
+        """Read and plan, with what the ledger knows of public registers. What cannot be read or decided is a hold."""
         try:
             order = self.shop.read(facts)
-            policy = self.policy.as_seen(await profiles.of(connection, self.policy.account))
-            made = plan(order, known, policy, accepted)
+            made = plan(order, known, self.policy, accepted)
             evidence = NO_EVIDENCE
             for _ in range(MOST_NEEDS if made.needs else 0):
                 found = await registers.evidence_for(connection, made.needs, asked_again_at=asked_again_at)
                 if not found:
                     break
                 evidence |= found
-                made = plan(order, known, policy, accepted, evidence)
+                made = plan(order, known, self.policy, accepted, evidence)
         except PayloadError as error:
             return _held("order_unreadable", str(error), error.fix or "look at the order in the shop")
         except Exception as error:
@@ -224,6 +227,7 @@ class Reconciler:
                 "the shop has told that this order changed, but not what it is",
                 "give the shop's API keys in the settings so that syncd can ask for it",
             )
+        desk = await desk.informed(connection)
         return await desk.decide(connection, facts, known, row.accepted, asked_again_at=row.retried_at)
 
     def _basis(self, row: OrderRow, facts: OrderFacts | None) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """Planning past orders again: silent while nothing has changed, exact about what has, on both engines."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from syncd import operations
 from syncd import replay as replaying
 from syncd.dispatch.reconciler import Reconciler
+from syncd.domain.capabilities import Arithmetic, Profile
 from syncd.domain.document import Amounts, DocumentDraft, DocumentKind, IssuedDocument, IssuedLine
 from syncd.domain.errors import SyncdError
 from syncd.domain.facts import Fact, FactKind
@@ -21,7 +23,7 @@ from syncd.domain.states import DocumentState
 from syncd.mapping.differences import Figure
 from syncd.replay import Differing, Found, Replayed, fronts, outline, replay
 from syncd.settings import Settings, load
-from syncd.store import annulments, documents, events, orders
+from syncd.store import annulments, documents, events, orders, profiles
 from syncd.store.codec import dump_draft, load_draft
 from syncd.store.engine import Database
 from syncd.store.events import Incoming, new_event_id
@@ -352,6 +354,27 @@ async def test_processes_share_the_work_and_their_answers_keep_the_order(
     assert [each.order_id for each in _differing(replayed)] == numbers
 
 
+async def test_an_order_costs_no_statement_of_its_own(books: Books) -> None:
+    await books.issue({}, ONE_BACK)
+    with _counted() as for_one:
+        assert [each.orders for each in await books.replay()] == [1]
+    await books.issue(*({"id": str(number)} for number in range(1, 6)))
+    with _counted() as for_six:
+        assert [each.orders for each in await books.replay()] == [6]
+    assert len(for_six) == len(for_one)
+
+
+async def test_an_account_that_was_seen_to_add_up_otherwise_is_taken_as_it_was_seen(books: Books) -> None:
+    async with books.database.write() as connection:
+        await profiles.note(connection, "main", Profile(arithmetic=Arithmetic.RATE))
+    lines = [
+        {"id": gross, "name": "Caneca", "quantity": 1, "gross": gross, "tax_rate": 23}
+        for gross in ("5.00", "7.99", "15.00", "0.99")
+    ]
+    await books.issue({"lines": lines, "total": "28.98"})
+    assert await books.found() == []
+
+
 async def test_a_ledger_of_another_schema_is_refused(books: Books) -> None:
     async with books.database.write() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
@@ -364,6 +387,21 @@ async def test_nothing_is_written(books: Books) -> None:
     before = await _rows(books.database)
     await books.replay('paid_document = "FT+RC"')
     assert await _rows(books.database) == before
+
+
+@contextmanager
+def _counted() -> Iterator[list[str]]:
+    """The statements that are sent meanwhile."""
+    sent: list[str] = []
+
+    def before(_conn: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", before)
+    try:
+        yield sent
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", before)
 
 
 async def _copy(connection: AsyncConnection) -> dict[str, Any]:
