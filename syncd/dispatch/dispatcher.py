@@ -314,6 +314,9 @@ class Dispatcher:
         customer = claimed.draft.customer
         if issued.customer_id:
             await references.put_many(connection, self._account.name, "customer", {customer.code: issued.customer_id})
+        if issued.customer_name and customer.code:
+            named = {customer.code: issued.customer_name}
+            await references.put_many(connection, self._account.name, "customer_name", named)
         articles = {
             line.code: answered.article_id
             for line, answered in zip(claimed.draft.lines, issued.lines, strict=False)

@@ -187,6 +187,7 @@ class IssuedDocument:
     totals: Amounts
     lines: tuple[IssuedLine, ...] = ()
     customer_id: str = ""
+    customer_name: str = ""  # as it stands on the document
     marker: str = ""
     final: bool = True
     annulled: bool = False

@@ -11,7 +11,7 @@ from syncd.domain.order import Address, Order
 from syncd.mapping import tables
 from syncd.mapping.policy import Policy
 from syncd.mapping.refusal import Undecidable
-from syncd.mapping.texts import clean, fingerprint, shorten
+from syncd.mapping.texts import clean, fingerprint, folded, shorten
 
 PLACEHOLDERS = frozenset({"", "-", "--", ".", "n/a", "na", "none", "test", "teste", "x", "xx", "xxx"})
 
@@ -140,10 +140,15 @@ def _is_company(number: str, company: str) -> bool:
 
 
 def _code(number: str, country: str, name: str, email: str, billing: Address) -> str:
-    """By tax number; without one by e-mail and name, since the service has nothing else to know a buyer by."""
+    """By tax number; without one by e-mail and name, since the service has nothing else to know a buyer by.
+
+    However they are written: letters, accents and blanks make nobody another person. A document shows the name as it
+    was first written.
+    """
     if number:
         return number if not number.isdigit() else ("PT" if valid_nif(number) else country) + number
-    return "C-" + fingerprint(email.strip().lower(), name.lower(), country, "" if email else clean(billing.street))
+    known_by = folded(email)
+    return "C-" + fingerprint(known_by, folded(name), country, "" if known_by else folded(billing.street))
 
 
 def _postcode(raw: str, country: str) -> str:

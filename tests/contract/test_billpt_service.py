@@ -69,6 +69,7 @@ class Bench:
 
     def learn(self, draft: DocumentDraft, issued: IssuedDocument) -> None:
         self.directory.kinds.setdefault("customer", {})[draft.customer.code] = issued.customer_id
+        self.directory.kinds.setdefault("customer_name", {})[draft.customer.code] = issued.customer_name
         pairs = zip(draft.lines, issued.lines, strict=True)
         self.directory.kinds.setdefault("article", {}).update({d.code: i.article_id for d, i in pairs})
 
@@ -238,6 +239,23 @@ async def test_what_is_learned_of_one_document_serves_the_next(at_billpt: Bench)
     assert second.customer_id == first.customer_id
     assert [line.article_id for line in second.lines] == [line.article_id for line in first.lines]
     assert differences(draft, second) == ()
+
+
+async def test_a_returning_customer_stands_on_each_document_as_in_its_own_order(at_billpt: Bench) -> None:
+    first = sale()
+    issued = await at_billpt.issue(first)
+    at_billpt.learn(first, issued)
+    moved = Address(name="Rita Sousa", street="Rua Velha 9", postcode="", city="Faro", country="PT")
+    second = sale(an_order(id="1002", buyer=replace(KNOWN_BUYER, name=moved.name, billing=moved)))
+    again = await at_billpt.issue(second, marker=OTHER)
+    assert again.customer_id == issued.customer_id
+    assert len(at_billpt.gateway.of(Purpose.ISSUE)) == 2
+    ((was,), (now,)) = (at_billpt.emulator.marked(marker) for marker in (MARKER, OTHER))
+    assert (was.snapshot["morada"], was.snapshot["codigo_postal"]) == ("Rua Nova 5", "4000-100")
+    assert [now.snapshot[name] for name in ("morada", "codigo_postal", "cidade")] == ["Rua Velha 9", "0000-000", "Faro"]
+    # The name of a tax number is the service's; the order's own is printed below.
+    assert {row["nome"] for row in at_billpt.emulator.account.contacts if row["nif"] == "212345672"} == {"Rita Lopes"}
+    assert now.observations == "Encomenda 1001. Cliente na encomenda: Rita Sousa"
 
 
 async def test_a_draft_becomes_final_without_a_second_document(at_billpt: Bench) -> None:

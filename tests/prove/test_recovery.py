@@ -29,7 +29,7 @@ UNCERTAIN_KINDS = (
     FaultKind.ERROR_BEFORE,
     FaultKind.ERROR_AFTER,
 )
-NAMED = {
+NAMED: dict[str, Any] = {
     "name": "Rita Lopes",
     "tax_id": "212345672",
     "billing": {"name": "Rita Lopes", "street": "Rua 1", "postcode": "4000-100", "city": "Porto", "country": "PT"},
@@ -403,3 +403,13 @@ async def test_while_nothing_goes_through_a_fault_is_the_services_and_passes(sql
         await bench.settle(process, 3)
         (row,) = await bench.rows()
         assert row.state is DocumentState.ISSUED
+
+
+async def test_a_customer_who_comes_back_under_another_name_is_named_by_it(sqlite_url: str) -> None:
+    renamed = {**NAMED, "name": "Ana Sousa", "billing": {**NAMED["billing"], "name": "Ana Sousa"}}
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        before = await bench.requests()
+        await bench.tell(an_order(buyer=renamed))
+        await bench.work(process)
+        assert await bench.requests() - before == 1
+        assert bench.living()[-1].observations == "Encomenda 1. Cliente na encomenda: Ana Sousa"

@@ -142,6 +142,57 @@ def test_what_the_account_knows_goes_by_id() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("told", "sent"),
+    [
+        ({"street": "Rua Velha 1", "postcode": "", "city": ""}, ("Rua Velha 1", "0000-000", "Desconhecido", "PT")),
+        ({"street": "", "postcode": "1000-001", "city": "Lisboa"}, ("Desconhecido", "1000-001", "Lisboa", "PT")),
+        (
+            {"street": "", "postcode": "", "city": "Paris", "country": "FR"},
+            ("Desconhecido", "Desconhecido", "Paris", "FR"),
+        ),
+        ({"street": "", "postcode": "", "city": ""}, (None, None, None, "PT")),
+    ],
+    ids=["street", "no street", "abroad", "nothing"],
+)
+@pytest.mark.parametrize("known", ["58", ""], ids=["known by id", "may be known by its number"])
+def test_an_address_is_never_filled_up_from_another_orders(
+    told: dict[str, Any], sent: tuple[str | None, ...], known: str
+) -> None:
+    made = draft(MUG, customer=replace(RITA, **told))
+    body = wire.document_body(Issue(draft=made, marker=MARKER), replace(IDS, customer=known))
+    assert tuple(body.get(name) for name in ("morada", "codigo_postal", "cidade", "pais")) == sent
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ("Ana Sousa", "Encomenda 1001. Cliente na encomenda: Rita Lopes"),
+        ("RITA  LOPES", "Encomenda 1001"),
+        ("Rita Lopes, Lda.", "Encomenda 1001. Cliente na encomenda: Rita Lopes"),
+        ("", "Encomenda 1001"),
+    ],
+    ids=["another name", "the same in capitals", "a longer name", "not known"],
+)
+def test_a_customer_whom_the_account_knows_by_another_name_is_named_below(stored: str, said: str) -> None:
+    ids = replace(IDS, customer="58", customer_name=stored)
+    assert wire.document_body(Issue(draft=draft(MUG), marker=MARKER), ids)["observacoes"] == said
+
+
+def test_a_name_that_was_cut_is_no_other_name() -> None:
+    cut = replace(RITA, name="Rita Maria", cut=("name cut at 10 characters, in full: Rita Maria Lopes",))
+    ids = replace(IDS, customer="58", customer_name="Rita Maria Lopes")
+    body = wire.document_body(Issue(draft=draft(MUG, customer=cut), marker=MARKER), ids)
+    assert body["observacoes"] == "Encomenda 1001"
+
+
+def test_a_long_note_gives_way_to_the_name() -> None:
+    ids = replace(IDS, customer="58", customer_name="Ana Sousa")
+    said = wire.document_body(Issue(draft=draft(MUG, notes="Encomenda " * 30), marker=MARKER), ids)["observacoes"]
+    assert said.endswith(". Cliente na encomenda: Rita Lopes")
+    assert len(said) <= wire.NOTES_LIMIT
+
+
 def test_each_of_successive_discounts_has_a_field_of_its_own() -> None:
     line = replace(MUG, discount=Decimal(10), successive=(Decimal(5), Decimal("2.5")))
     (sent,) = wire.document_body(Issue(draft=draft(line), marker=MARKER), IDS)["produtos"]

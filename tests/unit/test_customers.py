@@ -124,6 +124,53 @@ def test_the_same_buyer_always_has_the_same_code() -> None:
     assert customer(other).code != customer(first).code
 
 
+NUMBER = {"tax_id": "212345672"}
+ABROAD = {"country": "FR", "postcode": "75001"}
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ({**NUMBER, "name": "Rita Lopes"}, {**NUMBER, "tax_id": "PT 212.345.672", "name": "Rita M. Lopes"}),
+        ({**NUMBER, "email": "rita@loja.example"}, {**NUMBER, "email": "outra@loja.example", "country": "ES"}),
+        ({**ABROAD, "tax_id": "fr40303265045"}, {**ABROAD, "tax_id": "40 303 265 045"}),
+        ({**ABROAD, "name": "Rita Lopes"}, {**ABROAD, "name": " RITA  lopes "}),
+        ({**ABROAD, "name": "José Conceição"}, {**ABROAD, "name": "JOSE CONCEICAO"}),
+        ({**ABROAD, "name": "Jose\u0301"}, {**ABROAD, "name": "Jos\u00e9"}),
+        ({**ABROAD, "email": "Rita@Loja.example "}, {**ABROAD, "email": "rita@loja.example"}),
+        ({**ABROAD, "street": "Rue Neuve 7"}, {**ABROAD, "street": "Quai 9"}),
+        ({**ABROAD, "email": "", "street": "Rue  Neuve 7"}, {**ABROAD, "email": " ", "street": "rue neuve 7"}),
+    ],
+    ids=str,
+)
+def test_a_buyer_is_known_by_tax_number_else_by_e_mail_and_name_however_written(
+    first: dict[str, Any], again: dict[str, Any]
+) -> None:
+    assert customer(bought_by(**first)).code == customer(bought_by(**again)).code != ""
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        ({**NUMBER}, {"tax_id": "508225280"}),
+        ({**NUMBER}, {**ABROAD}),
+        ({**ABROAD, "name": "Rita Lopes"}, {**ABROAD, "name": "Rui Lopes"}),
+        ({**ABROAD, "email": "rita@loja.example"}, {**ABROAD, "email": "rui@loja.example"}),
+        ({**ABROAD}, {"country": "DE", "postcode": "10115"}),
+        ({**ABROAD, "email": "", "street": "Rue Neuve 7"}, {**ABROAD, "email": "", "street": "Rue Neuve 9"}),
+        ({**ABROAD, "email": ""}, {**ABROAD}),
+    ],
+    ids=str,
+)
+def test_buyers_who_differ_in_what_they_are_known_by_are_two(first: dict[str, Any], other: dict[str, Any]) -> None:
+    assert customer(bought_by(**first)).code != customer(bought_by(**other)).code
+
+
+def bought_by(*, name: str = "Rita Lopes", email: str = "rita@loja.example", **changes: Any) -> Order:
+    order = order_of(name=name, **changes)
+    return replace(order, buyer=replace(order.buyer, email=email))
+
+
 @pytest.mark.parametrize(
     ("typed", "printed"), [("1000001", "1000-001"), ("9000 060", "9000-060"), ("1000", "1000"), ("abc", "")]
 )

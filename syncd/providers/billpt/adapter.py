@@ -213,6 +213,7 @@ class BillPt:
     async def _ids(self, issue: Issue) -> wire.Ids:
         draft, code = issue.draft, issue.draft.customer.code
         known = await self._directory.get("customer", (code,))
+        named = await self._directory.get("customer_name", (code,)) if known and code else {}
         name = draft.series or references.series_name(self._config.series, draft.kind)
         series, price_mode = await self._references.series(name)
         if draft.lines and draft.price_mode is not price_mode:
@@ -221,6 +222,7 @@ class BillPt:
             series=series,
             payment=await self._references.payment(draft.payment) if draft.payment else "",
             customer=known.get(code, ""),
+            customer_name=named.get(code, ""),
         )
         if draft.kind is DocumentKind.RC:
             return replace(ids, receipt_type=await self._references.document_type(draft.kind))

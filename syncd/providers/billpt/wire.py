@@ -23,7 +23,7 @@ from syncd.domain.document import (
 )
 from syncd.domain.errors import AmountError, RefusedError
 from syncd.domain.money import decimal_of
-from syncd.mapping.texts import shorten
+from syncd.mapping.texts import folded, shorten
 from syncd.providers.billpt.errors import TOO_LONG, Code
 from syncd.providers.port import Issue
 
@@ -31,6 +31,7 @@ Body = dict[str, Any]
 
 NOTES_LIMIT = 200
 REASON_LIMIT = 200
+UNKNOWN = "Desconhecido"  # SAF-T's word
 CORRECTING = frozenset({DocumentKind.NC, DocumentKind.ND})
 
 # What may be cut where the service finds it too long; codes, tax numbers and the marker say who and what it is.
@@ -68,6 +69,7 @@ class Ids:
     payment: str = ""
     unit: str = ""
     customer: str = ""
+    customer_name: str = ""  # of a customer known by id, as it stood on the last document
     receipt_type: str = ""
     taxes: Mapping[Decimal, str] = field(default_factory=dict)
     articles: Mapping[str, str] = field(default_factory=dict)
@@ -82,13 +84,13 @@ def document_body(issue: Issue, ids: Ids) -> Body:
     body: Body = {"tipificacao": draft.kind.value, **_header(draft, ids)}
     if draft.kind in CORRECTING:
         original = original_of(issue, draft.references[0].key if draft.references else None)
-        body |= _filled(contato_id=id_of(original.customer_id)) | _address(draft.customer)
+        body |= _filled(contato_id=id_of(original.customer_id)) | _whole_address(draft.customer)
         body["produtos"] = [_correcting_line(line, original, ids) for line in draft.lines]
     else:
         body |= _customer(draft.customer, ids)
         body["produtos"] = [_line(line, ids) | _article(line, ids) for line in draft.lines]
     body["nota_documento"] = issue.marker
-    body |= _filled(observacoes=_notes(issue))
+    body |= _filled(observacoes=_notes(issue, ids))
     if draft.rounding:
         body["arredondamento"] = draft.rounding
     if issue.finalise:
@@ -97,14 +99,31 @@ def document_body(issue: Issue, ids: Ids) -> Body:
     return body
 
 
-def _notes(issue: Issue) -> str:
-    """What is printed below; a document for the rest names the deposits that it follows."""
+def _notes(issue: Issue, ids: Ids) -> str:
+    """What is printed below; a document for the rest names the deposits that it follows.
+
+    A tax number has one customer at the service, whose name nobody may change once it stands on documents (Despacho
+    8632/2014, 3.3.3): where this order gives another name, that is said here.
+    """
     draft = issue.draft
-    if draft.kind in CORRECTING or not draft.references:
+    if draft.kind in CORRECTING:
         return draft.notes
-    deducted = [f"{original_of(issue, told.key).number} ({told.amount:.2f})" for told in draft.references]
-    said = f"Deduzido o adiantamento: {', '.join(deducted)}"
-    return f"{shorten(draft.notes, max(NOTES_LIMIT - len(said) - 2, 0))}. {said}"[:NOTES_LIMIT]
+    said = []
+    if draft.references:
+        deducted = [f"{original_of(issue, told.key).number} ({told.amount:.2f})" for told in draft.references]
+        said.append(f"Deduzido o adiantamento: {', '.join(deducted)}")
+    if ids.customer_name and not _goes_by(ids.customer_name, draft.customer):
+        said.append(f"Cliente na encomenda: {draft.customer.name}")
+    if not said:
+        return draft.notes
+    text = ". ".join(said)
+    return f"{shorten(draft.notes, max(NOTES_LIMIT - len(text) - 2, 0))}. {text}"[:NOTES_LIMIT]
+
+
+def _goes_by(name: str, customer: Customer) -> bool:
+    """Whether a name at the service is the customer's, however it is spelled; ours may have been cut."""
+    stored, given = folded(name), folded(customer.name)
+    return stored == given or (any(cut.startswith("name ") for cut in customer.cut) and stored.startswith(given))
 
 
 def receipt_body(issue: Issue, ids: Ids) -> Body:
@@ -175,7 +194,7 @@ def _customer(customer: Customer, ids: Ids) -> Body:
     if customer.kind is CustomerKind.ANONYMOUS:
         return {}
     if ids.customer:
-        return {"contato_id": id_of(ids.customer), **_address(customer)}
+        return {"contato_id": id_of(ids.customer), **_whole_address(customer)}
     contact = _filled(
         codigo=customer.code,
         nome=customer.name,
@@ -183,13 +202,23 @@ def _customer(customer: Customer, ids: Ids) -> Body:
         email=customer.email,
     )
     # The service may find an older contact by its tax number: the address of this document stands on it all the same.
-    return {"contato": contact | _address(customer), **_address(customer)}
+    own = _whole_address(customer) if "nif" in contact else _address(customer)
+    return {"contato": contact | _address(customer), **own}
 
 
 def _address(customer: Customer) -> Body:
     if customer.kind is CustomerKind.ANONYMOUS:
         return {}
     return _filled(morada=customer.street, codigo_postal=customer.postcode, cidade=customer.city, pais=customer.country)
+
+
+def _whole_address(customer: Customer) -> Body:
+    """The address of this document. What this order does not tell of it must not be filled up from another one's."""
+    told = _address(customer)
+    if told.keys() <= {"pais"}:
+        return told  # nothing at all was told: what the service knows of a returning customer is right
+    postcode = "0000-000" if customer.country == "PT" else UNKNOWN
+    return {"morada": UNKNOWN, "codigo_postal": postcode, "cidade": UNKNOWN} | told
 
 
 def _line(line: DraftLine, ids: Ids) -> Body:
@@ -279,6 +308,7 @@ def document_of(data: object, lists: Lists, *, today: date) -> IssuedDocument:
         totals=_amounts(record, "the document"),
         lines=tuple(_issued_line(line, lists) for line in lines) if isinstance(lines, list) else (),
         customer_id=_text(record.get("contato_id")) or (_text(contact.get("id")) if isinstance(contact, dict) else ""),
+        customer_name=_text(contact.get("nome")) if isinstance(contact, dict) else "",
         marker=_text(record.get("nota_documento")),
         final=final,
         annulled=record.get("estado") == "A",
