@@ -1,8 +1,8 @@
 """What the commands do, besides running the daemon."""
 
 import sys
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from syncd.domain.order import Order
 from syncd.domain.registers import NO_EVIDENCE
 from syncd.domain.states import DocumentState, OrderState
 from syncd.mapping.annulments import last_day, obstacle, wish
+from syncd.mapping.articles import keys_of
 from syncd.mapping.deadlines import deadline_of_held
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.planner import plan
@@ -28,10 +29,13 @@ from syncd.mapping.report import deadline_json, drafts_of, evidence_of, plan_jso
 from syncd.mapping.sale import LISBON
 from syncd.providers.port import capabilities_of
 from syncd.settings import Settings
-from syncd.shops.port import OrderFacts, load_shop
+from syncd.settings import Shop as ShopSettings
+from syncd.shops.port import ArticleKey, OrderFacts, Shop, load_shop
 from syncd.store import documents, engine, events, orders, profiles, references, trail
 from syncd.store.engine import Database, StoreUnavailableError
 from syncd.web.ledger import list_orders, one_order
+
+OF_LATE = 500  # orders in which an entry of the settings should have fitted something
 
 
 async def check(settings: Settings) -> int:
@@ -44,6 +48,9 @@ async def check(settings: Settings) -> int:
         findings.append(await _check_database(settings, parts.database))
         for name, shop in parts.shops.items():
             findings.extend(_named(f"shop {name}", await _findings(shop.check)))
+            if findings[1].ok:
+                idle = await _articles(name, settings.shops[name], shop, parts.database)
+                findings.extend(_named(f"shop {name}", idle))
         # The accounts' answers are cached in the ledger, so they need one.
         if findings[1].ok:
             for name, service in parts.services.items():
@@ -76,11 +83,33 @@ async def _findings(look: Any) -> tuple[Finding, ...]:  # noqa: ANN401 - a bound
     return found
 
 
-def _named(prefix: str, findings: tuple[Finding, ...]) -> list[Finding]:
+def _named(prefix: str, findings: Iterable[Finding]) -> list[Finding]:
     return [
         Finding(subject=f"{prefix}: {f.subject}" if f.subject else prefix, message=f.message, fix=f.fix)
         for f in findings
     ]
+
+
+async def _articles(name: str, own: ShopSettings, shop: Shop, database: Database) -> list[Finding]:
+    """By what the tables of articles know one, and which of their entries fit nothing that was sold of late."""
+    tables = {"articles": own.articles, "exemptions": own.exemptions, "services": own.services, "goods": own.goods}
+    if not any(tables.values()):
+        return []
+    told = " or ".join(key for key in ArticleKey if key in shop.article_keys)
+    never = " and no ".join(key for key in ArticleKey if key not in shop.article_keys)
+    known_by = f"{', '.join(table for table in tables if tables[table])}: an article is known by its {told}"
+    found = [Finding(subject="", message=known_by + (f"; {own.platform} tells no {never}" if never else ""))]
+    async with database.read() as connection:
+        payloads = await orders.newest(connection, name, OF_LATE)
+    sold: set[str] = set()
+    for payload in payloads:
+        with suppress(PayloadError):
+            sold.update(key for line in shop.read(OrderFacts(order=payload)).lines for key in keys_of(line))
+    for table, entries in tables.items():
+        if payloads and (idle := [entry for entry in entries if entry not in sold]):
+            few = ", ".join(map(repr, idle[:5])) + (f" and {len(idle) - 5} more" if len(idle) > 5 else "")
+            found.append(Finding(subject=table, message=f"nothing in the last {len(payloads):,} orders fits {few}"))
+    return found
 
 
 async def _proven(database: Database, account: str) -> list[Finding]:

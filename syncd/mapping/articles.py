@@ -32,13 +32,14 @@ def _code_of_kind(kind: LineKind, policy: Policy) -> str:
     return TIP_CODE if kind is LineKind.TIP else ""
 
 
+def keys_of(line: OrderLine) -> tuple[str, ...]:
+    """What the settings' tables may know an article by: its SKU, product type and tax class, as far as it has them."""
+    return tuple(key for key in (clean(line.sku), line.product_type, line.tax_class) if key)
+
+
 def matching(line: OrderLine, keys: Collection[str]) -> str:
-    """The first of a line's SKU, product type and tax class that a table of the settings names, else ''."""
-    if keys:
-        for key in (clean(line.sku), line.product_type, line.tax_class):
-            if key and key in keys:
-                return key
-    return ""
+    """The first of them that a table of the settings names, else ''."""
+    return next((key for key in keys_of(line) if key in keys), "") if keys else ""
 
 
 def description(line: OrderLine, policy: Policy) -> str:

@@ -7,6 +7,7 @@ An adapter is a folder here, or a package of a third party that registers its cl
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import Protocol
 
@@ -16,7 +17,26 @@ from syncd.domain.facts import Fact, FactKind, OrderFacts
 from syncd.domain.findings import Finding
 from syncd.domain.order import Order
 
-__all__ = ["Delivery", "Fact", "FactKind", "Finding", "OrderFacts", "Page", "Shop", "ShopConfig", "load_shop"]
+__all__ = [
+    "ArticleKey",
+    "Delivery",
+    "Fact",
+    "FactKind",
+    "Finding",
+    "OrderFacts",
+    "Page",
+    "Shop",
+    "ShopConfig",
+    "load_shop",
+]
+
+
+class ArticleKey(StrEnum):
+    """What a platform may tell of an article that is sold, besides its name."""
+
+    SKU = "SKU"
+    PRODUCT_TYPE = "product type"
+    TAX_CLASS = "tax class"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +84,7 @@ class Shop(Protocol):
     """A platform adapter bound to one shop. `receive` and `read` are pure; the rest talks to the shop."""
 
     default_issue_on: tuple[str, ...]
+    article_keys: frozenset[ArticleKey]  # by which of these the settings' tables can know an article
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         """Verify a webhook over its raw body and say what it tells; header names are lower-case.

@@ -155,6 +155,16 @@ async def facts(conn: AsyncConnection, row: OrderRow) -> OrderFacts | None:
     )
 
 
+async def newest(conn: AsyncConnection, shop: str, limit: int) -> list[bytes]:
+    """What a shop said of the orders that came in last."""
+    told = sa.select(event.c.payload).join(shop_order, shop_order.c.event_id == event.c.id)
+    return list(
+        (
+            await conn.execute(told.where(shop_order.c.shop == shop).order_by(shop_order.c.id.desc()).limit(limit))
+        ).scalars()
+    )
+
+
 async def planned(
     conn: AsyncConnection,
     row: OrderRow,

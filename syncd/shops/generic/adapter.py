@@ -15,7 +15,7 @@ from syncd.domain.order import Order
 from syncd.shops.generic.parse import order_of, parse
 from syncd.shops.generic.payload import Identity
 from syncd.shops.generic.verify import key_of, verify
-from syncd.shops.port import Delivery, Fact, FactKind, OrderFacts, Page, ShopConfig
+from syncd.shops.port import ArticleKey, Delivery, Fact, FactKind, OrderFacts, Page, ShopConfig
 
 TOPIC = "order"
 SHORTEST_KEY = 24  # bytes, as Standard Webhooks asks for
@@ -29,6 +29,7 @@ class GenericShop:
     """Receives orders as our own document; raises ShopRefusedError for a secret that is none."""
 
     default_issue_on: tuple[str, ...] = ("paid",)
+    article_keys = frozenset(ArticleKey)
 
     def __init__(self, config: ShopConfig, *, now: Callable[[], datetime] = _now) -> None:
         self._name = config.name

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from syncd.domain.findings import Finding
 from syncd.domain.order import Order
-from syncd.shops.port import Delivery, Fact, OrderFacts, Page, ShopConfig
+from syncd.shops.port import ArticleKey, Delivery, Fact, OrderFacts, Page, ShopConfig
 from syncd.shops.shopify.checks import check_shop
 from syncd.shops.shopify.client import AdminApi, Clock, host_of
 from syncd.shops.shopify.facts import read_delivery
@@ -24,6 +24,8 @@ class ShopifyShop:
 
     # A wholly refunded sale was a sale: its invoice is due together with the credit note.
     default_issue_on: tuple[str, ...] = ("paid", "partially_refunded", "refunded")
+    # GraphQL would tell a product's type, but webhooks do not, and an order must read the same whichever way it came.
+    article_keys = frozenset({ArticleKey.SKU})
 
     def __init__(self, config: ShopConfig, *, clock: Clock | None = None) -> None:
         self._config = config

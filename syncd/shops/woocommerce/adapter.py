@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from syncd.domain.findings import Finding
 from syncd.domain.order import Order
-from syncd.shops.port import Delivery, Fact, OrderFacts, Page, ShopConfig
+from syncd.shops.port import ArticleKey, Delivery, Fact, OrderFacts, Page, ShopConfig
 from syncd.shops.woocommerce.checks import check_shop
 from syncd.shops.woocommerce.client import RestApi
 from syncd.shops.woocommerce.deliveries import read_delivery
@@ -23,6 +23,7 @@ class WooCommerceShop:
     """One WooCommerce shop (3.5 or newer). `extra` may hold `allow_http = "true"` for a shop without TLS."""
 
     default_issue_on: tuple[str, ...] = ("processing", "completed")
+    article_keys = frozenset({ArticleKey.SKU, ArticleKey.TAX_CLASS})
 
     def __init__(self, config: ShopConfig, *, now: Callable[[], datetime] = _now) -> None:
         self._config = config
