@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 IDLE_SECONDS = 1.0
 LONGEST_PAUSE = timedelta(minutes=1)  # a paused account that is well again is noticed within this
-LONGEST_REST_SECONDS = 15.0  # a service that is back is noticed within this
+LONGEST_REST = timedelta(seconds=15)  # a service that is back is noticed within this
 # A search that fails without the network's fault fails again: after so many times a person looks.
 MOST_SEARCHES = 5
 _PASSING_TROUBLE = frozenset({"not_reached", "no_answer", "over_limit"})
@@ -126,7 +126,7 @@ class Dispatcher:
             return IDLE_SECONDS
         if self._failures < 2:
             return 0.0
-        return min(backoff(self._failures - 1, self._jitter()).total_seconds(), LONGEST_REST_SECONDS)
+        return min(backoff(self._failures - 1, self._jitter()), LONGEST_REST).total_seconds()
 
     async def _take_over(self) -> None:
         """What was in flight when a process died: uncertain if it was sent, else due again."""
@@ -225,8 +225,7 @@ class Dispatcher:
                 return
             self._failures = 0
             self._searches.pop(claimed.id, None)
-            if verdict.drafts:
-                await self._prover.forget_draft(claimed)
+            await self._prover.forget_draft(claimed)
             if verdict.adopted is not None:
                 await self._succeeded(claimed, verdict.adopted, adopted=True)
             elif verdict.hold is not None:
@@ -243,7 +242,8 @@ class Dispatcher:
     async def _not_settled(self, claimed: Claimed, error: ServiceError) -> None:
         """Nothing is known yet: search again later, or have a person do it; a blocked account is paused meanwhile."""
         self._failures += 1
-        outcome = Outcome(state=DocumentState.UNCERTAIN, delay=backoff(self._failures + 1, self._jitter()))
+        delay = min(backoff(self._failures + 1, self._jitter()), LONGEST_REST)
+        outcome = Outcome(state=DocumentState.UNCERTAIN, delay=delay)
         cause = error if isinstance(error, AccountBlockedError) else error.__cause__
         if isinstance(cause, AccountBlockedError):
             blocked = outcome_of(cause, attempt=1, jitter=1.0, settle=self._account.settle)
@@ -268,8 +268,7 @@ class Dispatcher:
                 log.warning("document.not_looked_for", document=str(claimed.key), why=str(error))
                 return
             self._failures = 0
-            if verdict.drafts:
-                await self._prover.forget_draft(claimed)
+            await self._prover.forget_draft(claimed)
             async with self._database.write() as connection:
                 late = await recovery.take_in(connection, claimed, verdict.found, now=self._now())
                 left = {known: look for known, look in self._looks.items() if known != claimed.id}

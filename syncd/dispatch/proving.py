@@ -98,7 +98,7 @@ class Prover:
         log.warning("account.learned", account=self._account, arithmetic=seen.arithmetic, prices=dict(seen.price_modes))
 
     async def forget_draft(self, claimed: Claimed) -> None:
-        """A search for the document has removed its draft."""
+        """None is left: a search has removed it, or an earlier one has, whose process died before it could say so."""
         async with self._database.write() as connection:
             await references.forget_one(connection, self._account, LEFT_BEHIND, str(claimed.id))
 

@@ -167,6 +167,8 @@ class JsonApi:
                 timeout=self._timeout,
                 trace_configs=[trace],
             )
+            # Else it sends a reading or deleting request whose exchange broke off again by itself: unseen by the budget.
+            self._session._retry_connection = False  # noqa: SLF001 - there is no public way
         return self._session
 
 

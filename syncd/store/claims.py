@@ -22,7 +22,6 @@ from syncd.store.tables import attempt, document, shop_order
 LANES = (0, 1)  # live before backfill
 
 _MARKER_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
-_UNCERTAIN_AGAIN = timedelta(minutes=1)
 _RECENT = 50
 
 # A sweep passes over all dead rows in front; a tenth of a second is felt, and then sweeps are rationed.
@@ -38,7 +37,7 @@ _ISSUING = document.c.state == sa.literal_column("'issuing'")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A document taken for sending, or (uncertain) for looking after.
+    """A document taken for sending, or (uncertain) to be looked for.
 
     `attempts` counts this one, `floor` is the highest id at the service known before the first,
     `first_sent_at` when the first request for it left (now, if none has).
@@ -95,14 +94,15 @@ class Claimer:
         return None
 
     async def uncertain(self, now: datetime) -> Claimed | None:
-        """Take the next document whose outcome is to be looked for now; it stays uncertain, and rests for a minute."""
+        """The next document whose outcome is to be looked for now.
+
+        Nothing is taken by that: only the account's one issuer looks, and whoever comes after it looks at once.
+        """
         due = _UNCERTAIN & (document.c.run_at <= now)
         ours = due & (document.c.account == self._account) & (document.c.hold_code == "")
-        oldest = sa.select(document.c.id).where(ours).order_by(document.c.run_at).limit(1).correlate(None)
-        take = sa.update(document).where(document.c.id == oldest.scalar_subquery(), due)
-        async with self._database.write() as conn:
-            changes = {"run_at": now + _UNCERTAIN_AGAIN, "changed_at": now}
-            found = (await conn.execute(take.values(**changes).returning(*_CLAIMED))).one_or_none()
+        async with self._database.read() as conn:
+            oldest = sa.select(document).where(ours).order_by(document.c.run_at, document.c.id).limit(1)
+            found = (await conn.execute(oldest)).one_or_none()
             return await _claimed(conn, found, floor=found.floor, now=now) if found else None
 
     async def _next(self, conn: AsyncConnection, number: int, now: datetime) -> sa.Row[Any] | None:

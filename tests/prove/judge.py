@@ -3,7 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,10 +19,21 @@ from syncd.store.codec import load_draft
 from syncd.store.tables import attempt
 from syncd.store.tables import document as ledger
 from tests.prove.stories import Story
-from tests.prove.world import SETTLE, World
+from tests.prove.world import BUDGET_WAIT, DEATH, SETTLE, TIMEOUT_SECONDS, World
 
 SALES = frozenset({"FT", "FR", "FS"})
 LOOKING = ("verify", "lookup")
+PATIENCE = timedelta(seconds=TIMEOUT_SECONDS)
+
+
+class Trouble(StrEnum):
+    """What came between the end of the settle time and the proof; of several, the first."""
+
+    KILLED = "the process was killed"
+    LOOKUP = "a look-up met a fault"
+    OTHER = "another document's request met a fault"
+    BUDGET = "the request budget was spent"
+    NONE = "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +42,7 @@ class Recovery:
 
     late: float
     requests: int
-    undisturbed: bool  # each look-up was answered
+    trouble: Trouble
     found: bool
 
 
@@ -125,8 +138,8 @@ def _judge_order(story: Story, found: list[Document], result: Result) -> None:
 async def _recoveries(connection: AsyncConnection, log: Iterable[Mapping[str, Any]]) -> AsyncIterator[Recovery]:
     """From the program's log and its journal of requests."""
     ids = {row.key: row.id for row in await connection.execute(sa.select(ledger.c.id, ledger.c.key))}
-    columns = (attempt.c.document_id, attempt.c.sent_at, attempt.c.status)
-    asked = (await connection.execute(sa.select(*columns).where(attempt.c.purpose.in_(LOOKING)))).all()
+    asked = (await connection.execute(sa.select(attempt))).all()
+    log = list(log)
     since: dict[str, Any] = {}
     for entry in log:
         for key in _unknown_now(entry):
@@ -134,16 +147,38 @@ async def _recoveries(connection: AsyncConnection, log: Iterable[Mapping[str, An
         key = entry.get("document", "")
         if key not in since or not _settles(entry):
             continue
-        begun = since.pop(key)
-        spent = [row for row in asked if row.document_id == ids.get(key) and begun < row.sent_at <= entry["at"]]
+        begun, ended = since.pop(key), entry["at"]
+        spent = [
+            row
+            for row in asked
+            if begun < row.sent_at <= ended and row.document_id == ids.get(key) and row.purpose in LOOKING
+        ]
         if not spent:
             continue  # it was found out before it was even lost
+        due = begun + SETTLE
+        waits = {each["event"] for each in log if due <= each["at"] <= ended}
+        # What hangs or fails shortly before keeps the account waiting as well.
+        others = [row for row in asked if due - PATIENCE < row.sent_at <= ended]
         yield Recovery(
-            late=(entry["at"] - begun - SETTLE).total_seconds(),
+            late=(ended - due).total_seconds(),
             requests=len(spent),
-            undisturbed=all(row.status is not None and row.status < 300 for row in spent),
+            trouble=_trouble(waits, spent, others),
             found=entry["event"] == "document.done",
         )
+
+
+def _trouble(waits: set[str], spent: Iterable[sa.Row[Any]], others: Iterable[sa.Row[Any]]) -> Trouble:
+    if DEATH in waits:
+        return Trouble.KILLED
+    if any(map(_failed, spent)):
+        return Trouble.LOOKUP
+    if any(map(_failed, others)):
+        return Trouble.OTHER
+    return Trouble.BUDGET if BUDGET_WAIT in waits else Trouble.NONE
+
+
+def _failed(sent: sa.Row[Any]) -> bool:
+    return sent.outcome != "answered" or sent.status is None or sent.status >= 300
 
 
 def _unknown_now(entry: Mapping[str, Any]) -> list[str]:

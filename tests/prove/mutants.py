@@ -88,6 +88,13 @@ MUTANTS = (
         tests=("tests/unit/test_billpt_http.py",),
     ),
     Mutant(
+        guard="a request leaves once",
+        file="syncd/providers/http.py",
+        text="self._session._retry_connection = False",
+        without="pass",
+        tests=("tests/unit/test_billpt_http.py",),
+    ),
+    Mutant(
         guard="an unreadable success or a 5xx is unknown",
         file="syncd/providers/http.py",
         text="kind = UncertainError if request.writes else NoEffectError",
@@ -142,6 +149,14 @@ MUTANTS = (
         text="self._looks = await recovery.second_looks(self._directory)",
         without="self._looks = {}",
         tests=(f"{RECOVERY}::test_the_second_look_outlives_the_process",),
+    ),
+    Mutant(
+        guard="a draft that went with a search that died is forgotten",
+        file="syncd/dispatch/dispatcher.py",
+        text="            self._searches.pop(claimed.id, None)\n            await self._prover.forget_draft(claimed)\n",
+        without="            self._searches.pop(claimed.id, None)\n"
+        "            if verdict.drafts:\n                await self._prover.forget_draft(claimed)\n",
+        tests=(f"{PROVING}::test_a_draft_that_went_with_a_search_that_died_is_made_anew",),
     ),
     Mutant(
         guard="several documents are for a person",

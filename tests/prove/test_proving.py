@@ -283,3 +283,32 @@ async def test_dying_at_any_moment_of_a_proof_leaves_one_document_and_no_draft(s
         (only,) = bench.books
         assert only.final
         assert only.sums.gross == Decimal("28.98")
+
+
+async def test_a_draft_that_went_with_a_search_that_died_is_made_anew(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench:
+        await bench.tell(an_order("1", "12.30"))
+        async with bench.world.process() as process:
+            await process.reconciler.work_off()
+            send, faults = process.service._api.send, [FaultKind.TOO_MANY, FaultKind.ERROR_BEFORE]
+
+            async def fails_twice(request: Any) -> Any:
+                if request.body and request.body.get("id") and faults:
+                    bench.world.stage.emulator.faults.add(Fault(kind=faults.pop(0)))
+                return await send(request)
+
+            process.service._api.send = fails_twice  # type: ignore[method-assign]
+            while faults:  # once it leaves the draft behind, once nobody knows
+                await bench.work(process, minutes=1)
+            assert await bench.noted(LEFT_BEHIND) != set()
+        await asyncio.sleep(SETTLE.total_seconds())
+        strikes = 0
+        while bench.books:  # the last one dies when its removal is done, and has not been told
+            strikes += 1
+            with pytest.raises(Killed):
+                async with bench.world.process(Fate(requests=strikes)) as process:
+                    await bench.work(process)
+        async with bench.world.process() as process:
+            await bench.work(process, minutes=12 * round(SETTLE.total_seconds() / 60))
+        (only,) = bench.books
+        assert only.final

@@ -35,7 +35,7 @@ class Network:
         self.probability = 1.0
         self.chance = chance
         self._serve = serve
-        self._links: set[Link] = set()
+        self._links: list[Link] = []  # in the order of their making, which a replay repeats
 
     def connect(self, client: ResponseHandler) -> None:
         """OSError where nobody listens."""
@@ -43,7 +43,7 @@ class Network:
         if self.draw(Mishap.REFUSED):
             raise ConnectionRefusedError
         link = Link(self, client, self._serve())
-        self._links.add(link)
+        self._links.append(link)
 
     def draw(self, *kinds: Mishap) -> Mishap | None:
         """The mishap of these kinds that happens now, if any."""

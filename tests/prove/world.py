@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import aiohttp
 import sqlalchemy as sa
+import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
@@ -29,7 +30,7 @@ from syncd.dispatch.gateway import AccountGateway
 from syncd.dispatch.leases import Issuer, Lease
 from syncd.dispatch.proving import PROVEN
 from syncd.dispatch.reconciler import Desk, Reconciler
-from syncd.dispatch.throttle import Budget
+from syncd.dispatch.throttle import Budget, Slot
 from syncd.intake import receive
 from syncd.metrics import Metrics
 from syncd.providers.billpt import adapter
@@ -47,6 +48,9 @@ from tests.prove.clock import the_loop
 from tests.prove.fate import Fate, Mortal, living
 from tests.prove.ledger import a_ledger
 from tests.prove.wire import Network, Wire
+from tests.provider_parts import OpenGateway
+
+log = structlog.get_logger()
 
 SETTLE = timedelta(seconds=60)
 # An answer that comes later than this finds nobody waiting.
@@ -54,6 +58,8 @@ TIMEOUT_SECONDS = 30.0
 # Renewed less often than in life, or most of a schedule would be renewals.
 LEASE = timedelta(minutes=20)
 LONGEST_SLEEP = 600.0
+# What the world itself writes into the log.
+DEATH, BUDGET_WAIT = "world.process_killed", "world.budget_waited_for"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -99,6 +105,18 @@ class Stage:
         """The asker dies here; the service goes on with what it was asked."""
         if self.fate.strikes_at_service():
             self.met[how] += 1
+
+
+class WatchedBudget(Budget):
+    """Tells in the log who had to wait for a place."""
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[Slot]:
+        asked = the_loop().time()
+        async with super().slot() as slot:
+            if the_loop().time() > asked:
+                log.info(BUDGET_WAIT, seconds=the_loop().time() - asked)
+            yield slot
 
 
 @dataclass(slots=True, kw_only=True)
@@ -182,9 +200,13 @@ class World:
     async def be_in_use(self) -> None:
         """As if the account had issued before: its lists are read and its shapes proven, so a sale is one request."""
         if not _in_use:
-            async with self.process() as process:
-                await process.service.check()
-            async with self.open_ledger().write() as connection:
+            database = self.open_ledger()
+            service = BillPt(self._config(), OpenGateway(), LedgerDirectory(database, "main"))
+            await service.check()
+            await service.close()
+            limiter = self.stage.emulator.limiter
+            limiter.set(limiter.limit, limiter.mode)  # whoever comes later is given the answers and asks nothing
+            async with database.write() as connection:
                 await references.put_many(connection, "main", PROVEN, dict.fromkeys(_shapes(), "before"))
                 found = await connection.execute(sa.select(reference))
                 _in_use.extend(dict(row._mapping) for row in found)
@@ -196,7 +218,7 @@ class World:
     async def process(self, fate: Fate | None = None) -> AsyncIterator[Process]:
         """A process that lives until the block ends, or until its fate strikes inside (then Killed is raised)."""
         fate = self.stage.fate = self.network.fate = fate or Fate()
-        fate.at_death = self.network.hang_up
+        fate.at_death = self._mourn
         token = living.set(fate)
         made = self._process(fate)
         try:
@@ -205,16 +227,22 @@ class World:
             living.reset(token)
             await made.close()
 
-    def _process(self, fate: Fate) -> Process:
-        database = a_ledger(self.ledger_url, fate)
-        gateway = AccountGateway("main", database, Budget(self.limit), self.metrics)
-        config = AccountConfig(
+    def _config(self) -> AccountConfig:
+        return AccountConfig(
             name="main",
             base_url="http://service.example",
             token=SecretStr(self.stage.emulator.token),
             timeout_seconds=TIMEOUT_SECONDS,
         )
-        service = BillPt(config, gateway, LedgerDirectory(database, "main"))
+
+    def _mourn(self) -> None:
+        log.info(DEATH)
+        self.network.hang_up()
+
+    def _process(self, fate: Fate) -> Process:
+        database = a_ledger(self.ledger_url, fate)
+        gateway = AccountGateway("main", database, WatchedBudget(self.limit), self.metrics)
+        service = BillPt(self._config(), gateway, LedgerDirectory(database, "main"))
         account = Account(name="main", service=service, settle=SETTLE)
         arrived, wake = asyncio.Event(), asyncio.Event()
         return Process(

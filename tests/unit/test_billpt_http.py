@@ -2,6 +2,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
@@ -102,6 +103,23 @@ async def test_without_a_complete_readable_answer_a_writing_request_is_uncertain
 async def test_a_reading_request_has_no_effect_whatever_happens_to_it(behaviour: Behaviour) -> None:
     async with raw_server(behaviour) as url:
         assert type(await failure(url, READ)) is NoEffectError
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+@pytest.mark.parametrize("how", ["reset before an answer", "closed without an answer"])
+async def test_a_request_leaves_once_whatever_becomes_of_it(how: str, method: str) -> None:
+    connections = 0
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await BROKEN[how](reader, writer)
+
+    gateway = OpenGateway()
+    async with raw_server(count) as url:
+        with pytest.raises(NoEffectError):
+            await send(url, replace(READ, method=method), gateway=gateway)
+    assert (connections, len(gateway.booked)) == (1, 1)
 
 
 async def test_an_answer_that_takes_too_long_is_uncertain() -> None:
