@@ -62,8 +62,9 @@ class OrderLine:
     """One position. `gross` is what the customer paid for it, `gross - net` the tax that the shop charged.
 
     `list_gross` and `list_net` are the same before discounts; where the payload tells several of them apart, `discounts`
-    says in per cent what each took of what those before it left, unrounded. `tax_class` and `product_type` are the
-    platform's words, for mapping rules.
+    says in per cent what each took of what those before it left, unrounded. `unit_price` is the price of one piece before
+    discounts, in the terms of the shop's prices, where the shop tells it apart from its sums, which are rounded.
+    `tax_class` and `product_type` are the platform's words, for mapping rules.
     """
 
     id: str
@@ -76,6 +77,7 @@ class OrderLine:
     list_net: Decimal
     list_gross: Decimal
     discounts: tuple[Decimal, ...] = ()
+    unit_price: Decimal | None = None
     taxes: tuple[TaxLine, ...] = ()
     tax_class: str = ""
     product_type: str = ""

@@ -34,7 +34,7 @@ class Charge:
     """What a document line must come to. `net` is given where the shop's nets are contractual, else None.
 
     `list_price` (net, per unit) is set for a line that is given away: the price shown before its 100 % discount.
-    `listed` is set for one that was sold for less than its list price, where the document is to show that.
+    `listed` is how the shop prices it, where that is more than its sum: a unit price of its own, discounts to be shown.
     """
 
     quantity: Decimal

@@ -323,11 +323,20 @@ class _Reader:
             )
 
     def _listed(self, line: OrderLine, rate: Decimal, *, agreed: bool) -> Listed | None:
-        """What a line that was not given away cost before its discounts, where they are to be shown; `agreed` nets stand."""
-        if not self._policy.show_discounts or not 0 < line.gross < line.list_gross:
+        """A line as the shop prices it: with its discounts where they are to be shown, by its own unit price if told.
+
+        None for what is given away, and where the price after discount is all that there is to show. `agreed` nets stand.
+        """
+        discounted, factor = line.gross < line.list_gross, ONE + rate / HUNDRED
+        if line.gross <= 0 or (discounted and not self._policy.show_discounts):
             return None
-        net = line.list_net if agreed else line.list_gross / (ONE + rate / HUNDRED)
-        return Listed(net, line.list_gross, line.discounts[:-1])
+        if line.unit_price is not None:
+            told = line.quantity * line.unit_price
+            net, gross = (told / factor, told) if self._order.prices_include_tax else (told, told * factor)
+            return Listed(net, gross, line.discounts[:-1])
+        if not discounted:
+            return None
+        return Listed(line.list_net if agreed else line.list_gross / factor, line.list_gross, line.discounts[:-1])
 
     @staticmethod
     def _part(line: OrderLine, gross: Decimal) -> OrderLine:

@@ -156,6 +156,7 @@ def _line(line: OrderLine, gross: Decimal, factor: Decimal) -> OrderLine:
         net=net,
         list_gross=gross if line.list_gross == line.gross else cents(line.list_gross * part),
         list_net=net if line.list_net == line.net else cents(line.list_net * part),
+        unit_price=None,
         taxes=tuple(replace(tax, amount=cents(tax.amount * part)) for tax in line.taxes),
     )
 

@@ -1,7 +1,7 @@
-"""Discounts as percentages: what a line cost before them and what they took off, where that comes to the same cents.
+"""Lines as the shop prices them: its own unit price, and in per cent what came off it, where that comes to the same cents.
 
-The price after discount is fitted first, since it always arrives at what was paid. Then each line that was sold for less
-than its list price is written with that price and its percentages, if the service makes the same cents of them.
+The price that follows from what was paid is fitted first, since it always arrives there. Then each line that the shop
+prices in a way of its own is written in that way, if the service makes the same cents of it.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from syncd.domain.money import cents
 from syncd.mapping.amounts import HUNDRED, ONE, Charge, Form, Listed, Price, simulate
 
 
-def with_discounts(form: Form, charges: Sequence[Charge], *, arithmetic: Arithmetic, able: Capabilities) -> Form:
-    """The form with list prices and percentages on every line that keeps its cents; the same form where its sum would not.
+def as_listed(form: Form, charges: Sequence[Charge], *, arithmetic: Arithmetic, able: Capabilities) -> Form:
+    """The form with the shop's prices and percentages on every line that keeps its cents; unchanged where its sum would not.
 
     Short percentages come first (10, not 10.01001). Where the service adds up what it has not rounded, they may move the
     sum: then all of them get as many decimals as it takes.
@@ -46,6 +46,8 @@ def _listed(price: Price, listed: Listed, limits: Limits, *, shortest: int) -> P
     found = replace(price, unit_price=unit_price, discounts=())
     for part in listed.parts[: limits.discounts - 1]:
         found = _off(found, found.value * (HUNDRED - part) / HUNDRED, limits, shortest) or found
+    if cents(found.value) == cents(price.value):
+        return found
     return _off(found, price.value, limits, shortest)
 
 

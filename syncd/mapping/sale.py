@@ -27,7 +27,7 @@ from syncd.mapping.charges import Places, Position, charges_of, supplies_of
 from syncd.mapping.currency import noted
 from syncd.mapping.customers import customer_of, taxable_person
 from syncd.mapping.deposits import Taken, advance, deducted
-from syncd.mapping.discounts import with_discounts
+from syncd.mapping.discounts import as_listed
 from syncd.mapping.payments import payment_mechanism, unknown_gateway
 from syncd.mapping.policy import PaidDocument, Policy
 from syncd.mapping.refusal import Undecidable
@@ -179,7 +179,7 @@ def fitted(charges: Sequence[Charge], gross: Decimal, policy: Policy, kind: Docu
             fix="invoice by hand and skip the order",
         )
     if any(charge.listed for charge in charges):
-        return with_discounts(form, charges, arithmetic=policy.arithmetic, able=policy.capabilities)
+        return as_listed(form, charges, arithmetic=policy.arithmetic, able=policy.capabilities)
     return form
 
 

@@ -121,6 +121,9 @@ ORDERS: Mapping[str, Order] = {
         a_line("12.30"), a_line("5.30", rate="6", sku="LIV-1", id="2"), shipping("4.90"), buyer=KNOWN_BUYER
     ),
     "a discount": an_order(a_line("9.99", list_gross="14.99", quantity="3"), buyer=KNOWN_BUYER),
+    "prices of fractions of a cent": an_order(
+        a_line("1.53", quantity="33", unit_price=Decimal("0.0375")), buyer=KNOWN_BUYER, prices_include_tax=False
+    ),
     "a gross that needs rounding": an_order(a_line("5.00"), buyer=KNOWN_BUYER),
     "the same article twice": an_order(a_line("12.30"), a_line("6.15", id="2"), buyer=KNOWN_BUYER),
     "company abroad": an_order(

@@ -49,6 +49,12 @@ def test_an_order_in_dollars_becomes_a_document_in_euro_that_names_them() -> Non
     )
 
 
+def test_a_unit_price_in_another_currency_is_not_shown() -> None:
+    for unit_price in (None, Decimal("2.5")):
+        (draft,) = planned(in_currency("USD", a_line("10.86", quantity="5", unit_price=unit_price))).documents
+        assert [(line.gross, line.unit_price) for line in draft.lines] == [(Decimal("10.00"), Decimal("1.6260162602"))]
+
+
 def test_without_a_rate_it_is_needed() -> None:
     made = planned(in_currency("USD"), evidence=Evidence())
     assert made.needs == (ReferenceRates(day=DAY),)

@@ -104,6 +104,32 @@ def test_a_document_whose_sum_no_percentages_reach_has_the_prices_after_discount
     assert {line.discounts for line in a_draft(an_order(*lines), policy).lines} == {()}
 
 
+@pytest.mark.parametrize("mode", list(PriceMode))
+@pytest.mark.parametrize("show_discounts", [True, False])
+def test_a_unit_price_of_the_shops_own_is_shown_with_all_its_decimals(mode: PriceMode, show_discounts: bool) -> None:
+    own = {PriceMode.NET: "0.0375000000", PriceMode.GROSS: "0.0461250000"}
+    order = an_order(a_line("1.53", quantity="33", unit_price=D("0.0375")), prices_include_tax=False)
+    policy = a_policy(price_mode=mode, show_discounts=show_discounts)
+    (line,) = a_draft(order, policy).lines
+    if mode is PriceMode.NET:
+        assert (line.unit_price, line.discounts, line.net) == (D(own[mode]), (), D("1.24"))
+    else:
+        assert line.unit_price == D("0.0463636364")  # 33 x 0.046125 would be 1.52
+
+
+def test_a_unit_price_of_the_shops_own_stands_before_its_discount() -> None:
+    line = a_line("1.35", list_gross="1.50", quantity="3", unit_price=D("0.4999"))
+    shown = first(line, price_mode=PriceMode.GROSS)
+    assert (shown.unit_price, shown.discounts) == (D("0.4999000000"), (D(10),))
+    folded = first(line, price_mode=PriceMode.GROSS, show_discounts=False)
+    assert (folded.unit_price, folded.discounts) == (D("0.4500000000"), ())
+
+
+def test_a_unit_price_that_does_not_come_to_the_lines_cents_is_not_shown() -> None:
+    line = first(a_line("10.00", quantity="3", unit_price=D("3.00")), price_mode=PriceMode.GROSS)
+    assert line.unit_price == D("3.3333333333")
+
+
 def test_shipping_shows_its_discount_and_a_gift_stays_a_gift() -> None:
     lines = a_line("0.00", list_gross="4.50"), shipping("2.45", list_gross="4.90")
     draft = a_draft(an_order(*lines), a_policy(**SHOWN))

@@ -89,7 +89,7 @@ def test_every_field_arrives() -> None:
         tuple(map(Decimal, ("4.41", "4.98", "4.87", "5.50"))),
     ]
     assert order.lines[4].taxes == ()
-    assert order.lines[2].quantity == Decimal("0.25")
+    assert (order.lines[2].quantity, order.lines[2].unit_price) == (Decimal("0.25"), Decimal("21.992"))
     assert [payment.amount for payment in order.payments] == [Money(Decimal(a), "EUR") for a in ("50.00", "8.88")]
     done, pending = order.refunds
     assert (done.amount, done.state, done.reason) == (Decimal("9.00"), RefundState.DONE, "partida")
@@ -203,6 +203,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"total": None}, "total: write it as a text"),
     ({"lines": []}, "lines: "),
     ({"lines": [a_line(), a_line(gross=True)]}, "lines[1].gross: write it as a text"),
+    ({"lines": [a_line(unit_price="0.0375001")]}, "lines[0].unit_price: write it as a text with at most six decimals"),
+    ({"lines": [a_line(unit_price="-1.5")]}, "lines[0].unit_price: write it as a text"),
     ({"lines": [a_line(quantity=0)]}, "lines[0].quantity: write a whole number above 0"),
     ({"lines": [a_line(quantity="0.00")]}, "lines[0].quantity: write a whole number above 0"),
     ({"lines": [a_line(quantity=1.5)]}, "lines[0].quantity: write a whole number above 0"),

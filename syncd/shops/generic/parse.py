@@ -87,6 +87,7 @@ def _line(part: LinePart, line_id: str) -> OrderLine:
         gross=gross,
         list_net=_list_net(part, list_gross, net),
         list_gross=list_gross,
+        unit_price=part.unit_price,
         taxes=() if part.tax_rate is None else (TaxLine(rate=part.tax_rate, amount=gross - net),),
         tax_class=part.tax_class,
         product_type=part.product_type,

@@ -19,6 +19,8 @@ SCHEMA_ID = "urn:syncd:order:1"
 # A cent is the finest amount: whoever rounds must be the shop, which knows what the buyer paid.
 _UNSIGNED = r"^[0-9]{1,12}(\.[0-9]{1,2})?$"
 _SIGNED = r"^-?[0-9]{1,12}(\.[0-9]{1,2})?$"
+# A piece may cost fractions of one: screws by the thousand, energy by the kilowatt-hour.
+_PRICE = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
 _COUNT = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"
 _COUNT_ABOVE_ZERO = r"^(?!0+(\.0+)?$)[0-9]{1,9}(\.[0-9]{1,6})?$"
 _RATE = r"^([0-9]{1,2}(\.[0-9]{1,3})?|100)$"
@@ -45,6 +47,7 @@ def _exact(pattern: str, hint: str, *, whole: tuple[int, int] | None = None) -> 
 
 Amount = Annotated[Decimal, *_exact(_UNSIGNED, 'write it as a text with at most two decimals, such as "12.30"')]
 SignedAmount = Annotated[Decimal, *_exact(_SIGNED, 'write it as a text with at most two decimals, such as "12.30"')]
+UnitPrice = Annotated[Decimal, *_exact(_PRICE, 'write it as a text with at most six decimals, such as "0.0375"')]
 Count = Annotated[Decimal, *_exact(_COUNT, 'write a whole number, or a text such as "1.5"', whole=(0, 999_999_999))]
 CountAboveZero = Annotated[
     Decimal,
@@ -110,6 +113,11 @@ class LinePart(Part):
     )
     list_gross: SignedAmount | None = Field(default=None, description="gross before discounts; gross if absent.")
     list_net: SignedAmount | None = Field(default=None, description="net before discounts.")
+    unit_price: UnitPrice | None = Field(
+        default=None,
+        description="What one piece costs before discounts; without tax if prices_include_tax is false. The document "
+        "shows it where it comes to the line's cents, else what follows from them.",
+    )
     tax_class: str = Field(default="", description="Your own word, for the table of articles.")
     product_type: str = Field(default="", description="Your own word, for the table of articles.")
 
