@@ -43,6 +43,13 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        guard="what gifts have proven is not believed of percentages",
+        file="syncd/dispatch/verify.py",
+        text='        "percentage": any(line.discounts and line.discount != HUNDRED for line in draft.lines),\n',
+        without="",
+        tests=(f"{PROVING}::test_the_first_document_that_shows_a_discount_is_proven_whatever_gifts_have_proven",),
+    ),
+    Mutant(
         guard="a draft that is left behind is remembered",
         file="syncd/dispatch/proving.py",
         text="await references.put_many(connection, self._account, LEFT_BEHIND, {str(claimed.id): left})",

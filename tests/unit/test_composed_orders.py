@@ -19,7 +19,7 @@ from tests.shopify_emulator import Json, raw
 
 D = Decimal
 SHOP = ShopifyShop(ShopConfig(name="montra", url="https://montra.myshopify.com", webhook_secrets=(SecretStr("hush"),)))
-POLICY = a_policy(issue_on=frozenset({"paid", "partially_refunded", "refunded"}))
+POLICY = a_policy(issue_on=frozenset({"paid", "partially_refunded", "refunded"}), show_discounts=True)
 HOME = {"name": "Rita Lopes", "address1": "Rua Nova 5", "zip": "1000-001", "city": "Lisboa", "country_code": "PT"}
 
 
@@ -132,9 +132,14 @@ class Shop:
             "sku": f"ART-{number}",
             "quantity": quantity,
             "price": str(price),
-            "discount_allocations": [{"amount": str(discount)}] if discount else [],
+            "discount_allocations": self._allocated(discount),
             "tax_lines": [self._tax(line.rate, line.tax(line.amount, included=self.included))],
         }
+
+    def _allocated(self, discount: Decimal) -> list[Json]:
+        """All of it to one code, or to two that were used together."""
+        first = cents(discount * self.random.choice([0, 0, 50, 80]) / 100)
+        return [{"amount": str(part)} for part in (first, discount - first) if part]
 
     def _freight(self) -> list[Json]:
         """Shipping at one rate, or at those of the goods in proportion."""
