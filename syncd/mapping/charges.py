@@ -100,6 +100,20 @@ def left_out(line: OrderLine, policy: Policy) -> bool:
     return policy.non_supply is NonSupply.LEAVE_OUT and _outside_vat(line, policy)
 
 
+def parts_of_discount(line: OrderLine, place: Place) -> list[tuple[Decimal, Decimal, Decimal]] | None:
+    """The rates that a negative line lowers, with its (negative) gross and net at each; None where its VAT does not tell."""
+    taxed = [(rate, abs(tax)) for rate, tax in charged_rates(line, place) if rate and tax]
+    # Each tax tells the part of the fee that it was charged on, as far as a rounded tax can.
+    nets = [tax * HUNDRED / rate for rate, tax in taxed]
+    doubt = Decimal("0.02") + sum((HUNDRED / rate * Decimal("0.005") for rate, _ in taxed), ZERO)
+    if not taxed and place.exempt:
+        taxed, nets = [(ZERO, ZERO)], [-line.net]
+    if not taxed or abs(sum(nets, ZERO) + line.net) > doubt:
+        return None
+    grosses = share(line.gross, [net + tax for net, (_, tax) in zip(nets, taxed, strict=True)])
+    return [(rate, gross, net) for (rate, _), gross, net in zip(taxed, grosses, share(line.net, nets), strict=True)]
+
+
 def _outside_vat(line: OrderLine, policy: Policy) -> bool:
     """Tips, donations by their names and multi-purpose gift cards: nothing is supplied for that money."""
     if line.kind is LineKind.GIFT_CARD:
@@ -178,17 +192,10 @@ class _Reader:
 
     def discount(self, line: OrderLine, positions: list[Position]) -> list[Position]:
         """A negative fee lowers the positions of its own rates; without VAT it may be a means of payment: a person."""
-        taxed = [(rate, abs(tax)) for rate, tax in charged_rates(line, self._leading) if rate and tax]
-        # Each tax tells the part of the fee that it was charged on, as far as a rounded tax can.
-        nets = [tax * HUNDRED / rate for rate, tax in taxed]
-        doubt = Decimal("0.02") + sum((HUNDRED / rate * Decimal("0.005") for rate, _ in taxed), ZERO)
-        if not taxed and self._leading.exempt:
-            taxed, nets = [(ZERO, ZERO)], [-line.net]
-        if not taxed or abs(sum(nets, ZERO) + line.net) > doubt:
+        parts = parts_of_discount(line, self._leading)
+        if parts is None:
             raise self._no_discount(line)
-        grosses = [net + tax for net, (_, tax) in zip(nets, taxed, strict=True)]
-        parts = zip(taxed, share(line.gross, grosses), share(line.net, nets), strict=True)
-        for (rate, _), gross, net in parts:
+        for rate, gross, net in parts:
             positions = self._lowered(line, rate, (gross, net), positions)
         return positions
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from syncd.domain.document import SALES, Amounts, Covered, DocumentDraft, DocumentKind, Reference
 from syncd.domain.hold import Hold
 from syncd.domain.money import ZERO
-from syncd.domain.order import Lifecycle, Order, OrderLine, Payment, PaymentState, Refund, RefundState
+from syncd.domain.order import Lifecycle, Order, OrderLine, Payment, PaymentState, Refund, RefundLine, RefundState
 from syncd.domain.registers import Evidence
 from syncd.mapping.amounts import share
 from syncd.mapping.charges import left_out, left_out_of
@@ -23,14 +23,15 @@ from syncd.mapping.credit import (
     split,
     with_advances,
 )
-from syncd.mapping.currency import check_unchanged
+from syncd.mapping.currency import rate_of_its_own
 from syncd.mapping.deposits import DEPOSIT, NOTHING, Rate, outstanding, with_voucher
 from syncd.mapping.edits import Edit, edit_of, next_part, untold_notes
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.payments import mechanism_of, payment_mechanism, spent_vouchers
 from syncd.mapping.policy import Policy
+from syncd.mapping.reductions import borne
 from syncd.mapping.refusal import Undecidable
-from syncd.mapping.sale import SALE, Portion, sale_draft
+from syncd.mapping.sale import SALE, Portion, leading_place, sale_draft
 
 CANCEL = "cancel"
 OFFSET = "CS"  # paid with what a credit note of the same edit gave back
@@ -135,11 +136,10 @@ def edited(books: Books) -> None:
     if order.lifecycle is not Lifecycle.OPEN or "order_changed" in books.accepted:
         return
     sales = [sale for sale in books.sales if sale not in books.deposits]
-    if order.exchange is not None:
-        check_unchanged(order, sales)
-        return
     edit = edit_of(order, sales, books.notes, books.policy)
-    books.order = _naming(order, edit)
+    if order.exchange is not None and edit.come:
+        raise rate_of_its_own(order.exchange)
+    books.order = _naming(books, edit)
     if edit.gone or edit.come:
         check_doubts(order, books.accepted)
     credited = _credit_gone(books, edit) if edit.gone else ZERO
@@ -236,13 +236,26 @@ def check_doubts(order: Order, accepted: frozenset[str]) -> None:
         )
 
 
-def _naming(order: Order, edit: Edit) -> Order:
+def _naming(books: Books, edit: Edit) -> Order:
     """With the lines that fell away on the refund that gives them back without a name, so that their rates are credited."""
+    order = books.order
     unnamed = [refund for refund in order.refunds if not refund.lines and refund.state is RefundState.DONE]
     if not edit.repaid or len(unnamed) != 1:
         return order
-    named = replace(unnamed[0], lines=edit.repaid, detailed=True)
+    named = unnamed[0]
+    if order.exchange is not None:  # what fell away leads: a cent may lie between the two, each converted for itself
+        named = replace(named, amount=sum((line.gross for line in edit.repaid), ZERO))
+    out = [books.committed[part] for part in books.committed if f"{part}-".startswith(f"refund-{named.id}-")]
+    if sum((note.totals.gross for note in out), ZERO) != named.amount:
+        lines = _borne(books, edit.repaid, [books.left(sale) for sale in books.sales])
+        named = replace(named, lines=lines, detailed=True)
     return replace(order, refunds=tuple(named if refund is unnamed[0] else refund for refund in order.refunds))
+
+
+def _borne(books: Books, lines: tuple[RefundLine, ...], lefts: Sequence[Sequence[OpenLine]]) -> tuple[RefundLine, ...]:
+    """What falls away, on lines that stand on documents."""
+    order, policy, accepted, evidence = books.order, books.policy, books.accepted, books.evidence
+    return borne(lines, order, lefts, lambda: leading_place(order, policy, accepted, evidence))
 
 
 def _credit_gone(books: Books, edit: Edit) -> Decimal:
@@ -250,8 +263,9 @@ def _credit_gone(books: Books, edit: Edit) -> Decimal:
     amount = sum((line.gross for line in edit.gone), ZERO)
     sales = list(books.sales)
     lefts = [books.left(sale) for sale in sales]
-    whole = with_advances(Refund(id=prefix, created_at=order.updated_at, amount=amount, lines=edit.gone), lefts)
-    for line in edit.gone:
+    gone = _borne(books, edit.gone, lefts)
+    whole = with_advances(Refund(id=prefix, created_at=order.updated_at, amount=amount, lines=gone), lefts)
+    for line in gone:
         if line.gross > sum((open_gross(of_line(left, line.line_id)) for left in lefts), ZERO) and not books.deposits:
             raise Undecidable(
                 "order_changed",

@@ -4,14 +4,14 @@ The total is converted once; every line gets its part of it, so that the lines a
 whatever corrects it is converted at the same one: a sale that is given back in full ends at exactly zero.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from syncd.domain.document import DocumentDraft, DocumentKind
-from syncd.domain.money import EURO, ZERO, Exchange, Money, cents, decimals
+from syncd.domain.money import CENT, EURO, ZERO, Exchange, Money, cents, decimals
 from syncd.domain.order import Order, OrderLine, Payment, Refund, RefundState
 from syncd.domain.registers import Evidence, ReferenceRates
 from syncd.mapping.amounts import share
@@ -22,6 +22,7 @@ FRANKFURT = ZoneInfo("Europe/Berlin")
 PUBLISHED = time(16)
 SATURDAY = 5
 SHOP = "loja"  # as documents name it
+NOTHING_COVERED: Mapping[str, Decimal] = {}
 RATE_STEP = Decimal("0.000001")
 BY_HAND = "invoice by hand with a bank's rate of the day, and skip the order"
 
@@ -54,19 +55,21 @@ def at_the_rate_of(order: Order, documents: Sequence[DocumentDraft]) -> Order:
         )
     parts = [document.key.part for document in documents if document.kind is DocumentKind.NC]
     credited = (r.id for r in order.refunds if any(f"{part}-".startswith(f"refund-{r.id}-") for part in parts))
-    return _in_euro(order, exchange, frozenset(credited))
+    covered: dict[str, Decimal] = {}
+    for part in (part for document in documents for part in document.covers):
+        covered[part.line_id] = covered.get(part.line_id, ZERO) + part.gross
+    names = [line.id for line in order.lines]
+    return _in_euro(order, exchange, frozenset(credited), covered if len(set(names)) == len(names) else {})
 
 
-def check_unchanged(order: Order, sales: Iterable[DocumentDraft]) -> None:
-    """Hold an order that was edited after its documents: what came or went has no rate of its own."""
-    now = sorted((line.id, line.gross) for line in order.lines)
-    then = sorted((part.line_id, part.gross) for sale in sales for part in sale.covers)
-    if now != then and order.exchange is not None:
-        raise Undecidable(
-            "order_changed",
-            f"the order was changed after its document over {order.exchange.paid}, which was converted to euro",
-            fix="correct the document at the service by hand, then release the order",
-        )
+def rate_of_its_own(exchange: Exchange) -> Undecidable:
+    """What came to an order after its document was sold on another day, and is worth that day's rate."""
+    return Undecidable(
+        "order_changed",
+        f"goods were added or became dearer after the document, which was converted to euro at the rate of {exchange.day}: "
+        "what came later is worth the rate of its own day",
+        fix="invoice what came by hand, then release the order",
+    )
 
 
 def noted(text: str, exchange: Exchange | None, limit: int, *, gross: Decimal) -> str:
@@ -122,7 +125,13 @@ def _told_by_the_shop(order: Order, paid: Money, *, euro: Decimal) -> Exchange:
     return Exchange(paid=paid, euro=euro, of=order.total, per_euro=rate, source=SHOP, day=day)
 
 
-def _in_euro(order: Order, exchange: Exchange, credited: frozenset[str] = frozenset()) -> Order:
+def _in_euro(
+    order: Order,
+    exchange: Exchange,
+    credited: frozenset[str] = frozenset(),
+    covered: Mapping[str, Decimal] = NOTHING_COVERED,
+) -> Order:
+    """At a rate of exchange. `covered` is what documents took each line for: it stays that, whatever else has changed."""
     told = sum((line.gross for line in order.lines), ZERO)
     if told != order.total:
         raise Undecidable(
@@ -131,8 +140,12 @@ def _in_euro(order: Order, exchange: Exchange, credited: frozenset[str] = frozen
             fix="look for a gift card, deposit or surcharge that the shop keeps outside the lines; invoice by hand",
         )
     factor = exchange.euro / exchange.of if exchange.of else 1 / exchange.per_euro
-    total = cents(order.total * factor)
-    grosses = share(total, [line.gross for line in order.lines])
+    if covered:
+        grosses = [_as_before(line.gross * factor, covered.get(line.id)) for line in order.lines]
+        total = sum(grosses, ZERO)
+    else:
+        total = cents(order.total * factor)
+        grosses = share(total, [line.gross for line in order.lines])
     lines = tuple(_line(line, gross, factor) for line, gross in zip(order.lines, grosses, strict=True))
     return replace(
         order,
@@ -142,7 +155,7 @@ def _in_euro(order: Order, exchange: Exchange, credited: frozenset[str] = frozen
         # The shop's nets were agreed in its own currency; in euro only what was paid is exact.
         prices_include_tax=True,
         payments=_payments(order, factor),
-        refunds=_refunds(order, {line.id: line for line in lines}, factor, credited),
+        refunds=_last_takes_the_rest(order, total, credited, _refunds(order, lines, factor, covered)),
         exchange=exchange,
     )
 
@@ -176,28 +189,40 @@ def _payments(order: Order, factor: Decimal) -> tuple[Payment, ...]:
     return tuple(made)
 
 
-def _refunds(
-    order: Order, lines: Mapping[str, OrderLine], factor: Decimal, credited: frozenset[str]
-) -> tuple[Refund, ...]:
-    """What was given back, in euro; once all of it is, the last one without a credit note takes what is left."""
+def _refunds(order: Order, lines: Sequence[OrderLine], factor: Decimal, covered: Mapping[str, Decimal]) -> list[Refund]:
+    """What was given back, in euro: of a line at its own worth, of one that is gone at what its document took it for."""
     was = {line.id: line.gross for line in order.lines}
-    made: dict[str, Refund] = {}
+    parts = {line.id: line.gross / was[line.id] for line in lines if was[line.id]}
+    made = []
     for refund in order.refunds:
-        named = tuple(
-            replace(line, gross=cents(line.gross * part), net=cents(line.net * part))
-            for line in refund.lines
-            for part in (lines[line.line_id].gross / was[line.line_id] if was.get(line.line_id) else factor,)
-        )
+        named = []
+        for line in refund.lines:
+            part = parts.get(line.line_id, factor)
+            worth = line.gross * part
+            gross = cents(worth) if line.line_id in was else _as_before(worth, covered.get(line.line_id))
+            named.append(replace(line, gross=gross, net=cents(line.net * part)))
         unnamed = refund.amount - sum((line.gross for line in refund.lines), ZERO)
         amount = sum((line.gross for line in named), ZERO) + cents(unnamed * factor)
-        made[refund.id] = replace(refund, amount=amount, lines=named)
-    done = [refund for refund in made.values() if refund.state is RefundState.DONE]
+        made.append(replace(refund, amount=amount, lines=tuple(named)))
+    return made
+
+
+def _last_takes_the_rest(
+    order: Order, total: Decimal, credited: frozenset[str], refunds: Sequence[Refund]
+) -> tuple[Refund, ...]:
+    """Once all of an order is given back, the last refund without a credit note takes what is left of its euro."""
+    done = [refund for refund in refunds if refund.state is RefundState.DONE]
     open_ = [refund for refund in done if refund.id not in credited]
-    if open_ and order.refunded == order.total:
-        last = max(open_, key=lambda refund: (refund.created_at, refund.id))
-        left = cents(order.total * factor) - sum((each.amount for each in done if each is not last), ZERO)
-        made[last.id] = replace(last, amount=left)
-    return tuple(made.values())
+    if not open_ or order.refunded != order.total:
+        return tuple(refunds)
+    last = max(open_, key=lambda refund: (refund.created_at, refund.id))
+    left = total - sum((each.amount for each in done if each is not last), ZERO)
+    return tuple(replace(refund, amount=left) if refund is last else refund for refund in refunds)
+
+
+def _as_before(worth: Decimal, had: Decimal | None) -> Decimal:
+    """In cents: those that a document has shared out to it already, where it is worth the same."""
+    return had if had is not None and abs(worth - had) < CENT else cents(worth)
 
 
 def _figure(value: Decimal, places: int | None = None) -> str:

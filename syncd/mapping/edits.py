@@ -2,7 +2,8 @@
 
 The documents say how much of each line they take care of; the difference to the order's lines now is the edit. A refund
 that names what fell away leads, and its credit note is enough. A line at a new price is both: credited as it was, and
-invoiced as it is. What cannot be told line by line (a discount that changed) waits for a person.
+invoiced as it is. A discount that comes as a line of its own lowers the lines of its rates; one that is taken back makes
+them dearer, which waits for a person.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from syncd.domain.document import DocumentDraft
-from syncd.domain.money import ZERO, cents
+from syncd.domain.money import CENT, ZERO, cents
 from syncd.domain.order import LineKind, Order, OrderLine, PaymentState, Refund, RefundLine, RefundState
 from syncd.mapping.articles import description
 from syncd.mapping.charges import left_out, left_out_of
@@ -49,13 +50,31 @@ def edit_of(order: Order, sales: Sequence[DocumentDraft], notes: Iterable[Docume
     if not first or not _distinct(first) or not _distinct([line.id for line in order.lines]):
         return _unchanged(order, sales[0], policy)
     notes = tuple(notes)
+    gone, come = _told_apart(order, sales, notes, policy)
+    gone, come = _without_renamed(gone, come, sales, policy)
+    left = _unnamed(order, sales, gone, exchanged := sum((line.gross for line in come), ZERO))
+    unnamed = _given_back(order, notes, exchanged)
+    gross = sum((line.gross for line in left), ZERO)
+    if not left or unnamed <= 0 or unnamed == gross - exchanged != gross:
+        return Edit(left, tuple(come))
+    if _same(unnamed, gross, order):
+        return Edit((), tuple(come), left)
+    raise _undecided(order, sales, "lines fell away, and a refund that names no lines gives back another amount")
+
+
+def _told_apart(
+    order: Order, sales: Sequence[DocumentDraft], notes: Sequence[DocumentDraft], policy: Policy
+) -> tuple[list[RefundLine], list[OrderLine]]:
+    """What fell away and what came."""
     gone: list[RefundLine] = []
     come: list[OrderLine] = []
     for change in _changes(order, sales, notes, policy):
         line, gross, quantity = change.line, change.gross, change.quantity
         if change.had < 0 or (line is not None and line.gross < 0):
-            raise _undecided(order, sales, "a discount that stands as a line of its own has changed")
-        if line is not None and change.had and (_repriced(line, gross, quantity) or _retaxed(line, sales)):
+            if gross > 0 or change.had > 0:
+                raise _undecided(order, sales, "a discount that stands as a line of its own was taken back")
+            gone.append(RefundLine(line_id=change.line_id, quantity=-quantity, net=ZERO, gross=-gross))
+        elif line is not None and change.had and (_repriced(line, gross, quantity) or _retaxed(line, sales)):
             if order.payment is PaymentState.PAID or policy.unpaid_document:
                 gone.append(RefundLine(line_id=line.id, quantity=line.quantity - quantity, net=ZERO, gross=change.had))
                 come.append(line)
@@ -63,15 +82,7 @@ def edit_of(order: Order, sales: Sequence[DocumentDraft], notes: Iterable[Docume
             gone.append(RefundLine(line_id=change.line_id, quantity=-quantity, net=ZERO, gross=-gross))
         elif line is not None:
             come.append(_portion(line, gross, quantity) if change.had else line)
-    gone, come = _without_renamed(gone, come, sales, policy)
-    left = _unnamed(order, sales, gone, exchanged := sum((line.gross for line in come), ZERO))
-    unnamed = _given_back(order, notes, exchanged)
-    gross = sum((line.gross for line in left), ZERO)
-    if not left or unnamed <= 0 or unnamed == gross - exchanged != gross:
-        return Edit(left, tuple(come))
-    if unnamed == gross:
-        return Edit((), tuple(come), left)
-    raise _undecided(order, sales, "lines fell away, and a refund that names no lines gives back another amount")
+    return gone, come
 
 
 def _distinct(names: list[str]) -> bool:
@@ -168,7 +179,7 @@ def _unnamed(
         if _counts(refund) and not _paid_in_goods(refund, exchanged):
             for line in refund.lines:
                 named[line.line_id] = named.get(line.line_id, ZERO) + line.gross
-    left = tuple(line for line in gone if named.get(line.line_id) != line.gross)
+    left = tuple(line for line in gone if not _same(named.get(line.line_id, ZERO), line.gross, order))
     if any(line.line_id in named for line in left):
         raise _undecided(order, sales, "a line shrank by another amount than its refunds give back")
     return left
@@ -193,6 +204,11 @@ def untold_notes(order: Order, notes: Iterable[DocumentDraft]) -> list[DocumentD
         for note in notes
         if note.key.part.startswith("refund-") and not f"{note.key.part}-".startswith(told or ("\0",))
     ]
+
+
+def _same(one: Decimal, other: Decimal, order: Order) -> bool:
+    """Whether two sums of an order are one; where both were converted to euro, a cent may lie between them."""
+    return one == other or (order.exchange is not None and abs(one - other) <= CENT)
 
 
 def _counts(refund: Refund) -> bool:

@@ -32,7 +32,7 @@ from syncd.mapping.payments import payment_mechanism, unknown_gateway
 from syncd.mapping.policy import PaidDocument, Policy
 from syncd.mapping.refusal import Undecidable
 from syncd.mapping.supply import Sale
-from syncd.mapping.taxes import place_of_goods, place_of_services, show
+from syncd.mapping.taxes import Place, place_of_goods, place_of_services, show
 
 LISBON = ZoneInfo("Europe/Lisbon")
 AZORES = ZoneInfo("Atlantic/Azores")
@@ -147,6 +147,12 @@ def taxed_elsewhere(
     business = taxable_person(order, policy, accepted)
     same = place_of_goods(sale).region == place_of_services(sale, business=business).region
     return () if same else services
+
+
+def leading_place(order: Order, policy: Policy, accepted: frozenset[str], evidence: Evidence) -> Place:
+    """Where what leads in an order is taxed: shipping, fees and discounts follow it."""
+    sale = Sale(order=order, policy=policy, day=fiscal_day(order, policy), accepted=accepted, evidence=evidence)
+    return places_of(sale, supplies_of(order, policy)).leading
 
 
 def places_of(sale: Sale, supplies: Sequence[OrderLine]) -> Places:

@@ -174,12 +174,47 @@ def test_two_payments_in_dollars_get_receipts_that_settle_the_invoice() -> None:
     assert grosses(made) == [("FT", "92.11"), ("RC", "30.70"), ("RC", "61.41")]
 
 
-def test_an_order_changed_after_its_document_waits_for_a_person() -> None:
-    order = in_currency("USD", a_line("100.00"))
-    (sale,) = planned(order).documents
-    more = in_currency("USD", a_line("100.00"), shipping("20.00"))
-    assert [hold.code for hold in planned(more, sale).holds] == ["order_changed"]
+@pytest.mark.parametrize(
+    "now",
+    [[a_line("100.00"), shipping("20.00")], [a_line("120.00")], [a_line("90.00", id="2")]],
+    ids=["more", "dearer", "exchanged"],
+)
+def test_what_came_to_an_order_later_has_a_rate_of_its_own_and_waits_for_a_person(now: list[OrderLine]) -> None:
+    (sale,) = planned(in_currency("USD", a_line("100.00"))).documents
+    more = in_currency("USD", *now)
+    made = planned(more, sale)
+    assert ([hold.code for hold in made.holds], made.documents) == (["order_changed"], ())
+    assert "2026-11-19" in made.holds[0].message
     assert plan(more, issued(sale), POLICY, frozenset({"order_changed"})).holds == ()
+
+
+def test_what_fell_away_is_credited_at_the_rate_of_its_document() -> None:
+    cup, plate = a_line("99.99", quantity="3"), a_line("33.34", id="2")
+    (sale,) = planned(in_currency("USD", cup, plate, shipping("20.00"))).documents
+    worth = {line.line_id: line.gross for line in sale.lines}
+    fewer = in_currency("USD", a_line("66.66", quantity="2"), plate, shipping("20.00"))
+    (note,) = planned(fewer, sale, evidence=Evidence()).documents
+    assert [(line.line_id, line.quantity) for line in note.lines] == [("1", Decimal(1))]
+    assert note.totals.gross == worth["1"] - cents(Decimal("66.66") * sale.totals.gross / Decimal("153.33"))
+    assert note.notes.endswith("Câmbio: 1 EUR = 1,0856 USD (BCE, 2026-11-19)")
+    assert planned(fewer, sale, note, evidence=Evidence()).documents == ()
+    left = in_currency("USD", a_line("66.66", quantity="2"))
+    (rest,) = planned(left, sale, note, evidence=Evidence()).documents
+    assert rest.totals.gross == worth["2"] + worth["ship"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_money_given_back_for_what_fell_away_is_credited_once(*, named: bool) -> None:
+    cup, plate = a_line("99.99", quantity="3"), a_line("33.34", id="2")
+    (sale,) = planned(in_currency("USD", cup, plate, shipping("20.00"))).documents
+    refund = a_refund("33.34", *([("2", "1", "33.34")] if named else []))
+    without = in_currency("USD", cup, shipping("20.00"), refunds=(refund,))
+    (note,) = planned(without, sale, evidence=Evidence()).documents
+    assert (note.key.part, [line.line_id for line in note.lines]) == ("refund-55", ["2"])
+    assert note.totals.gross == sale.lines[1].gross
+    assert planned(without, sale, note, evidence=Evidence()) == Plan(
+        reason="everything due has been issued or is on its way"
+    )
 
 
 def test_lines_that_do_not_add_up_are_not_converted_away() -> None:
@@ -219,6 +254,43 @@ def in_parts(chance: random.Random, order: Order) -> list[Refund]:
             left |= {line.line_id: left[line.line_id] + line.gross for line in named}
     refunds.append(_refund(9, sum(left.values(), Decimal(0)), ()))
     return refunds
+
+
+def thinned(chance: random.Random, order: Order) -> Order:
+    """With a line less, or with fewer pieces of one at the same price."""
+    at = chance.randrange(len(order.lines))
+    line = order.lines[at]
+    pieces = line.quantity - 1
+    lines = [*order.lines[:at], *order.lines[at + 1 :]]
+    if pieces:
+        part = pieces / line.quantity
+        gross, net = rounded(line.gross * part, order.currency), rounded(line.net * part, order.currency)
+        tax = replace(line.taxes[0], amount=gross - net)
+        fewer = replace(line, quantity=pieces, gross=gross, net=net, list_gross=gross, list_net=net, taxes=(tax,))
+        lines.insert(at, fewer)
+    return replace(order, lines=tuple(lines), total=sum((line.gross for line in lines), Decimal(0)))
+
+
+@pytest.mark.parametrize("currency", sorted(PER_EURO))
+def test_every_order_that_shrinks_step_by_step_and_is_cancelled_ends_at_zero(currency: str) -> None:
+    chance = random.Random(currency)
+    for _ in range(40):
+        order = a_basket(chance, currency)
+        documents = list(planned(order).documents)
+        sold, exchange = documents[0].totals.gross, documents[0].exchange
+        assert exchange is not None
+        while len(order.lines) > 1:
+            order = thinned(chance, order)
+            made = planned(order, *documents, evidence=Evidence())
+            assert made.holds == ()
+            documents.extend(made.documents)
+            assert planned(order, *documents, evidence=Evidence()).documents == ()
+            left = sold - sum(note.totals.gross for note in documents[1:])
+            # Each line was converted for itself, and keeps its cents.
+            assert abs(left - order.total * sold / exchange.of) < Decimal("0.01") * len(order.lines)
+        gone = replace(order, lifecycle=Lifecycle.CANCELLED, cancelled_at=PAID_AT)
+        documents.extend(planned(gone, *documents, evidence=Evidence()).documents)
+        assert sum(note.totals.gross for note in documents[1:]) == sold
 
 
 def _refund(number: int, amount: Decimal, lines: Sequence[RefundLine]) -> Refund:

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.domain.document import DocumentDraft
 from syncd.domain.money import Money
-from syncd.domain.order import Lifecycle, LineKind, Order, OrderLine, Payment, PaymentState, RefundState
+from syncd.domain.order import Lifecycle, LineKind, Order, OrderLine, Payment, PaymentState, RefundState, TaxLine
 from syncd.domain.states import DocumentState
 from syncd.mapping.planner import Plan, plan
 from syncd.mapping.policy import NonSupply, PaidDocument
@@ -224,10 +224,12 @@ DISCOUNT = a_line("-2.00", id="d", kind=LineKind.FEE)
     [
         ([CUP, PLATE], [CUP], {"refunds": (a_refund("3.00", ("2", "1", "3.00")),)}),
         ([CUP, PLATE], [CUP], {"refunds": (a_refund("3.00"),)}),
-        ([CUP], [CUP, DISCOUNT], {}),
         ([CUP, DISCOUNT], [CUP], {}),
+        ([CUP, DISCOUNT], [CUP, a_line("-1.00", id="d", kind=LineKind.FEE)], {}),
+        ([CUP], [CUP, a_line("-2.00", id="d", kind=LineKind.FEE, rate=None)], {}),
+        ([CUP, BOOK], [CUP, BOOK, a_line("-10.01", id="d", kind=LineKind.FEE)], {}),
     ],
-    ids=["other-refund", "other-amount", "new-discount", "lost-discount"],
+    ids=["other-refund", "other-amount", "lost-discount", "smaller-discount", "without VAT", "more than there is"],
 )
 def test_what_is_neither_removal_nor_addition_waits_for_a_person(
     before: list[OrderLine], after: list[OrderLine], changes: dict[str, Any]
@@ -236,6 +238,61 @@ def test_what_is_neither_removal_nor_addition_waits_for_a_person(
     assert held(now(*after, **changes), documents)
     released = plan(now(*after), issued(*documents), a_policy(), frozenset({"order_changed"}))
     assert (released.documents, released.holds) == ((), ())
+
+
+def test_a_discount_that_comes_as_a_line_of_its_own_is_credited_at_its_rate() -> None:
+    _, documents = sold(CUP, PLATE, BOOK)
+    lowered = now(CUP, PLATE, BOOK, DISCOUNT)
+    assert planned(lowered, documents) == [("NC", "edit-1", "2.00")]
+    assert [(line.code, line.vat_rate, line.gross) for line in documents[-1].lines] == [("CAN-1", D(23), D("2.00"))]
+    assert planned(lowered, documents) == []
+    more = now(CUP, PLATE, BOOK, a_line("-5.00", id="d", kind=LineKind.FEE))
+    assert planned(more, documents) == [("NC", "edit-2", "3.00")]
+    assert planned(more, documents) == []
+
+
+def test_a_discount_over_several_rates_is_credited_at_each() -> None:
+    _, documents = sold(CUP, BOOK)
+    taxes = (TaxLine(rate=D(23), amount=D("-1.15")), TaxLine(rate=D(6), amount=D("-0.30")))
+    both = a_line("-11.45", id="d", kind=LineKind.FEE, net=D("-10.00"), taxes=taxes)
+    assert planned(now(CUP, BOOK, both), documents) == [("NC", "edit-1", "11.45")]
+    assert [(tax.rate, tax.base + tax.tax) for tax in documents[-1].taxes] == [(D(23), D("6.15")), (D(6), D("5.30"))]
+
+
+def test_a_discount_that_grows_is_credited_for_the_difference() -> None:
+    _, documents = sold(CUP, PLATE, DISCOUNT)
+    more = now(CUP, PLATE, a_line("-5.00", id="d", kind=LineKind.FEE))
+    assert planned(more, documents) == [("NC", "edit-1", "3.00")]
+    assert (
+        planned(now(CUP, PLATE, a_line("-5.00", id="d", kind=LineKind.FEE), refunds=(a_refund("3.00"),)), documents)
+        == []
+    )
+
+
+def test_a_discount_and_what_fell_away_with_it_are_one_credit_note() -> None:
+    _, documents = sold(CUP, PLATE)
+    assert planned(now(PLATE, DISCOUNT), documents) == [("NC", "edit-1", "12.00")]
+    assert [(line.code, line.gross) for line in documents[-1].lines] == [("CAN-1", D("10.00")), ("PRATO", D("2.00"))]
+
+
+@pytest.mark.parametrize("order", [0, 1], ids=["refund after", "refund with it"])
+def test_a_discount_that_is_paid_out_is_credited_once(order: int) -> None:
+    _, documents = sold(CUP, BOOK)
+    lowered = now(CUP, BOOK, DISCOUNT)
+    paid_out = replace(lowered, refunds=(a_refund("2.00"),))
+    story = ([lowered] if order == 0 else []) + [paid_out, paid_out]
+    assert [made for state in story for made in planned(state, documents)] == [
+        ("NC", ("edit-1", "refund-55")[order], "2.00")
+    ]
+    assert {line.vat_rate for line in documents[-1].lines} == {D(23)}
+
+
+def test_a_line_given_away_by_a_later_discount_is_not_looked_at_again() -> None:
+    _, documents = sold(CUP, BOOK)
+    free = a_line("-10.00", id="d", kind=LineKind.FEE)
+    given = now(CUP, BOOK, free, refunds=(a_refund("10.00"),))
+    assert planned(given, documents) == [("NC", "refund-55", "10.00")]
+    assert planned(given, documents) == []
 
 
 def test_what_is_not_paid_yet_waits_or_becomes_an_invoice_by_policy() -> None:
