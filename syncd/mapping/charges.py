@@ -17,6 +17,7 @@ from syncd.mapping.taxes import Place, charged_rates, check_tax, lawful_rate, sh
 from syncd.mapping.texts import folded
 
 NOT_SUBJECT = "M99"
+GIFT_PRICE = Decimal("0.0001")
 # Codes that speak of where the buyer is: in a table of articles they count only for buyers abroad.
 ABROAD = frozenset({"M05", "M06", "M16", "M40", "M41", "M42", "M43", "M44", "M45", "M46"})
 
@@ -209,16 +210,24 @@ class _Reader:
             raise self._no_discount(line)
         lowered = list(positions)
         for at, gross, net in zip(targets, share(amount[0], paid), share(amount[1], paid), strict=True):
-            charge = positions[at].charge
-            lowered[at] = replace(
-                positions[at],
-                charge=replace(
-                    charge,
-                    gross=charge.gross + gross,
-                    net=None if charge.net is None else charge.net + net,
-                ),
-            )
+            lowered[at] = self._less(positions[at], gross, net) if gross else positions[at]
         return lowered
+
+    def _less(self, position: Position, gross: Decimal, net: Decimal) -> Position:
+        """A position with less to pay; one with nothing left is given away, since a price of zero is no price."""
+        charge = position.charge
+        before = charge.net if charge.net is not None else charge.gross / (ONE + charge.rate / HUNDRED)
+        left = charge.gross + gross
+        given = None if left else (before / charge.quantity).quantize(GIFT_PRICE)
+        shown = Listed(before, charge.gross, ()) if left and self._policy.show_discounts else None
+        lowered = replace(
+            charge,
+            gross=left,
+            net=None if charge.net is None else charge.net + net,
+            list_price=given,
+            listed=(charge.listed or shown) if left else None,
+        )
+        return replace(position, charge=lowered)
 
     @staticmethod
     def _no_discount(line: OrderLine) -> Undecidable:
@@ -357,4 +366,4 @@ def _list_price(line: OrderLine, rate: Decimal) -> Decimal | None:
     list_price = line.list_net / line.quantity
     if not line.list_net:
         list_price = line.list_gross / (ONE + rate / HUNDRED) / line.quantity
-    return list_price.quantize(Decimal("0.0001"))
+    return list_price.quantize(GIFT_PRICE)

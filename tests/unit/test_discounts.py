@@ -11,7 +11,7 @@ from syncd.dispatch.verify import shape_of
 from syncd.domain.capabilities import Arithmetic
 from syncd.domain.document import DraftLine, PriceMode
 from syncd.domain.money import Money
-from syncd.domain.order import Order, OrderLine, Payment, PaymentState
+from syncd.domain.order import LineKind, Order, OrderLine, Payment, PaymentState
 from syncd.mapping.amounts import sent_prices, simulate
 from syncd.mapping.planner import plan
 from syncd.mapping.report import drafts_of, plan_json
@@ -135,6 +135,14 @@ def test_shipping_shows_its_discount_and_a_gift_stays_a_gift() -> None:
     draft = a_draft(an_order(*lines), a_policy(**SHOWN))
     assert [line.discounts for line in draft.lines] == [(D(100),), (D(50),)]
     assert draft.lines[0].unit_price == D("3.6600")
+
+
+def test_a_discount_that_the_shop_writes_as_a_fee_is_shown_on_the_lines_that_it_lowers() -> None:
+    lines = a_line("24.60"), a_line("10.60", id="2", rate="6"), a_line("-2.46", id="fee", kind=LineKind.FEE)
+    draft = a_draft(an_order(*lines), a_policy(**SHOWN))
+    assert [(line.gross, line.discounts) for line in draft.lines] == [(D("22.14"), (D(10),)), (D("10.60"), ())]
+    hidden = a_draft(an_order(*lines), a_policy())
+    assert [(line.gross, line.discounts) for line in hidden.lines] == [(D("22.14"), ()), (D("10.60"), ())]
 
 
 def test_what_a_deposit_took_is_no_discount() -> None:

@@ -288,6 +288,14 @@ def test_a_discount_over_several_rates_lowers_each_by_the_part_that_its_tax_tell
     ]
 
 
+def test_what_a_discount_takes_wholly_becomes_a_gift() -> None:
+    """A price of zero is refused by the service."""
+    order = an_order(a_line("20.00"), a_line("10.60", id="2", rate="6"), a_line("-20.00", id="3", kind=LineKind.FEE))
+    gift, paid = plan(order, (), a_policy()).documents[0].lines
+    assert (gift.unit_price, gift.discounts, gift.gross) == (Decimal("16.2602"), (Decimal(100),), Decimal(0))
+    assert (paid.gross, paid.discounts) == (Decimal("10.60"), ())
+
+
 def test_a_discount_whose_tax_is_not_that_of_its_rate_is_held() -> None:
     taxes = (TaxLine(rate=Decimal(23), amount=Decimal("-0.46")),)
     fee = a_line("-3.46", id="d", kind=LineKind.FEE, net=Decimal("-3.00"), taxes=taxes)
