@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import IntEnum
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 
 import structlog
@@ -48,11 +48,11 @@ class Door:
 
     def __init__(self, database: Database, metrics: Metrics, *, arrived: asyncio.Event) -> None:
         self._database = database
-        self._metrics = metrics
         self._arrived = arrived
         self._waiting: deque[_Waiting] = deque()  # a thread may take from it
         self._alone: deque[list[_Waiting]] = deque()
         self._gathered = asyncio.Event()
+        self._counted = cache(lambda shop, source, new: metrics.events.labels(shop, source, "new" if new else "known"))
 
     async def put(self, incoming: Incoming) -> bool:
         """Wait until this event is durable; False if it was known already.
@@ -65,7 +65,7 @@ class Door:
         self._waiting.append((incoming, durable))
         self._gathered.set()
         new = await durable
-        self._metrics.events.labels(incoming.shop, incoming.source, "new" if new else "known").inc()
+        self._counted(incoming.shop, incoming.source, new).inc()
         return new
 
     async def put_all(self, batch: Sequence[Incoming]) -> int:

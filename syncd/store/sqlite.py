@@ -24,7 +24,6 @@ Job = tuple[Work[_T], Callable[[_T | Exception], None]]
 
 _READING, _WRITING = "BEGIN", "BEGIN IMMEDIATE"
 _PRAGMAS = (
-    "page_size=8192",  # of a new file: an order's payload fills the usual 4096 more than once
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
