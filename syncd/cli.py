@@ -79,6 +79,7 @@ def run(
     """Run the daemon until SIGTERM; then it drains and exits with 0."""
     # Loading makes no garbage, and looking for it costs a quarter of the start. The daemon ends this when it is ready.
     gc.disable()
+    _load_structlog_alone()
     from syncd import app as daemon  # noqa: PLC0415
 
     settings = _settings(config)
@@ -269,6 +270,17 @@ def sandbox(
         raise SyncdError(f"no sandbox {provider!r}", fix=f"choose from {', '.join(sorted(SANDBOXES))}")
     with suppress(KeyboardInterrupt):
         asyncio.run(run_forever(provider, host, port))
+
+
+def _load_structlog_alone() -> None:
+    """It would load rich, for tracebacks that the daemon does not draw with it: a twentieth of the start."""
+    absent = "rich" not in sys.modules
+    if absent:
+        sys.modules["rich"] = None  # type: ignore[assignment] # what Python takes for "cannot be imported"
+    import structlog  # noqa: F401, PLC0415
+
+    if absent:
+        del sys.modules["rich"]
 
 
 def _settings(config: Path | None) -> Any:  # noqa: ANN401 - imported late; syncd.settings.Settings
