@@ -179,7 +179,7 @@ class Reconciler:
         if any(hold.code == "refund_details_missing" for hold in made.holds) and self._desks[row.shop].shop.can_ask:
             await orders.ask(connection, row.shop, row.order_id, now=now)
         await orders.refresh_state(connection, row.shop, row.order_id)
-        if made.documents or made.annulments or made.holds or stale:
+        if made.documents or made.annulments or made.holds or made.decided or stale:
             await trail.write(
                 connection,
                 at=now,

@@ -11,7 +11,7 @@ from decimal import Decimal
 from syncd.domain.document import DocumentDraft
 from syncd.domain.hold import Hold
 from syncd.domain.money import EURO, ZERO
-from syncd.domain.order import Lifecycle, Order, PaymentState
+from syncd.domain.order import Lifecycle, LineKind, Order, PaymentState
 from syncd.domain.registers import NO_EVIDENCE, Evidence, Need
 from syncd.domain.states import DocumentState
 from syncd.mapping.annulments import Annulment, annulments_of, refused
@@ -41,6 +41,8 @@ NO_SALE = {
     Lifecycle.DELETED: "deleted in the shop, and no document stands",
 }
 GIFT_LIMIT = Decimal(50)  # net a piece: gifts above it are taxed on their cost
+LEFT_ALONE = "left alone by"
+GIFT = "nothing was paid: a gift within the limits of CIVA art. 3 n.º 7 (zero_total)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ class Plan:
     whether the service still allows it.
     `needs` are questions to public registers: with their answers as evidence, planning again goes further, and the
     hold beside them is for where nobody can be asked. `reason` says in words why there is nothing to do, where there
-    is nothing.
+    is nothing; `decided` that it is more than waiting: by law or by a rule of the shop nothing is due for this sale.
     """
 
     documents: tuple[DocumentDraft, ...] = ()
@@ -59,6 +61,7 @@ class Plan:
     holds: tuple[Hold, ...] = ()
     needs: tuple[Need, ...] = ()
     reason: str = ""
+    decided: bool = False
 
 
 def plan(
@@ -96,11 +99,9 @@ def plan(
     doubted(books)
     if hold := refused(known, accepted):
         books.holds.append(hold)
-    return Plan(
-        documents=tuple(books.made),
-        holds=tuple(books.holds),
-        reason="" if books.made or books.holds else reason or _at_rest(books),
-    )
+    if books.made or books.holds:
+        return Plan(documents=tuple(books.made), holds=tuple(books.holds))
+    return Plan(reason=reason or _at_rest(books), decided=reason == GIFT or reason.startswith(LEFT_ALONE))
 
 
 def _in_euro(order: Order, out: Sequence[DocumentDraft], evidence: Evidence, accepted: frozenset[str]) -> Order:
@@ -116,13 +117,15 @@ def _first_sale(books: Books, action: RuleAction) -> str:
     if reason := _nothing_due(books.order, books.policy):
         return reason
     if action is RuleAction.SKIP:
-        return f"left alone by {books.rule} of the shop"
+        return f"{LEFT_ALONE} {books.rule} of the shop"
     if action is RuleAction.HOLD and "held_by_rule" not in books.accepted:
         raise Undecidable(
             "held_by_rule",
             f"{books.rule} of the shop asks for a person",
             fix="release the order to issue it, or skip it",
         )
+    if books.order.total == 0 and _is_gift(books) and books.policy.zero_total is not ZeroTotal.ISSUE:
+        return GIFT
     _new_sale(books)
     if not books.made:
         return "the rest is not paid yet" if books.deposits else "nothing in this order is a taxable supply"
@@ -157,9 +160,6 @@ def _nothing_due(order: Order, policy: Policy) -> str:
 def _new_sale(books: Books) -> None:
     order, policy = books.order, books.policy
     check_doubts(order, books.accepted)
-    if order.total == 0:
-        _check_gift(order, policy)
-        return
     if order.payment is PaymentState.PARTIAL and not policy.unpaid_document:
         deposit(books)
         return
@@ -178,11 +178,17 @@ def _new_sale(books: Books) -> None:
         add_lines(books, apart, since=order.sold_at)
 
 
-def _check_gift(order: Order, policy: Policy) -> None:
-    dear = [line.name for line in order.lines if line.quantity > 0 and line.list_net / line.quantity > GIFT_LIMIT]
-    if dear or policy.zero_total is ZeroTotal.HOLD:
+def _is_gift(books: Books) -> bool:
+    """Whether an order over nothing gives something away; Undecidable where tax may be due on that."""
+    order, policy = books.order, books.policy
+    check_doubts(order, books.accepted)
+    given = [line for line in order.lines if line.kind is LineKind.ARTICLE and line.quantity > 0]
+    dear = [line.name for line in given if (line.list_net or line.list_gross) / line.quantity > GIFT_LIMIT]
+    if (dear or policy.zero_total is ZeroTotal.HOLD) and "zero_total" not in books.accepted:
         raise Undecidable(
             "zero_total",
             f"nothing was paid{f', and {dear[0]!r} is worth more than {GIFT_LIMIT} EUR net' if dear else ''}",
-            fix="decide whether tax is due on the gift; skip the order if not",
+            fix="decide whether tax is due on what was given away: if not, release the order; else invoice by hand and "
+            "skip it",
         )
+    return bool(given)

@@ -31,6 +31,7 @@ class ZeroTotal(StrEnum):
     """What to do with an order that costs nothing."""
 
     SKIP = "skip"  # up to 50 EUR a piece; above, tax may be due and a person decides
+    ISSUE = "issue"  # the same, but with a document whose lines bear a discount of 100 %
     HOLD = "hold"
 
 

@@ -29,7 +29,7 @@ from syncd.mapping.customers import customer_of, taxable_person
 from syncd.mapping.deposits import Taken, advance, deducted
 from syncd.mapping.discounts import as_listed
 from syncd.mapping.payments import payment_mechanism, unknown_gateway
-from syncd.mapping.policy import PaidDocument, Policy
+from syncd.mapping.policy import PaidDocument, Policy, ZeroTotal
 from syncd.mapping.refusal import Undecidable
 from syncd.mapping.supply import Sale
 from syncd.mapping.taxes import Place, place_of_goods, place_of_services, show
@@ -74,7 +74,8 @@ def sale_draft(
     supplies = supplies_of(order, policy)
     places = places_of(sale, supplies)
     positions, amounts = _portioned(charges_of(sale, places, supplies), portion)
-    if not any(position.charge.gross for position in positions):
+    free = order.total == 0 and policy.zero_total is ZeroTotal.ISSUE
+    if not positions or not (free or any(position.charge.gross for position in positions)):
         return None
     charges = [position.charge for position in positions]
     gross = sum((charge.gross for charge in charges), ZERO)
@@ -83,7 +84,7 @@ def sale_draft(
     if portion.amount is not None:
         # The money is there, whatever the order's own document will be.
         kind, why = DocumentKind.FR, "money in advance (deposits)"
-    if unknown := unknown_gateway(order, policy):
+    if not free and (unknown := unknown_gateway(order, policy)):
         why += f"; the payment method {unknown!r} is in no table (unknown_payment)"
     form = fitted(charges, gross, policy, kind)
     lines = draft_lines(positions, amounts, form, policy)
@@ -97,7 +98,7 @@ def sale_draft(
         expected=form.totals,
         rounding=form.rounding,
         region=places.leading.region,
-        payment="" if kind is DocumentKind.FT else payment_mechanism(order, policy, accepted),
+        payment="" if free or kind is DocumentKind.FT else payment_mechanism(order, policy, accepted),
         notes=noted(_notes(order, policy, sale.day), order.exchange, policy.capabilities.limits.notes, gross=gross),
         due_at=_due_at(order, policy),
         price_mode=policy.price_mode_of(kind),

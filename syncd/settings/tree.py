@@ -254,7 +254,7 @@ class Shop(Section):
     gift_card_vat: Decimal | None = Field(default=None, gt=0, le=100)
     non_supply: Literal["show", "leave_out"] = "show"
     non_supply_names: tuple[Text, ...] = ()
-    zero_total: Literal["skip", "hold"] = "skip"
+    zero_total: Literal["skip", "issue", "hold"] = "skip"
     on_cancel: Literal["credit", "annul"] = "credit"
     deposits: Literal["invoice", "wait"] = "invoice"
     rules: tuple[Rule, ...] = ()

@@ -26,7 +26,7 @@ from syncd.domain.order import Address, Buyer, Order
 from syncd.domain.states import DocumentState
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.planner import plan
-from syncd.mapping.policy import PaidDocument
+from syncd.mapping.policy import PaidDocument, ZeroTotal
 from syncd.providers.billpt.adapter import BillPt
 from syncd.providers.port import AccountConfig, Issue, Purpose, Search, load_service
 from syncd.sandbox.billpt import BillPt as Emulator
@@ -259,6 +259,12 @@ async def test_a_returning_customer_stands_on_each_document_as_in_its_own_order(
     # The name of a tax number is the service's; the order's own is printed below.
     assert {row["nome"] for row in at_billpt.emulator.account.contacts if row["nif"] == "212345672"} == {"Rita Lopes"}
     assert now.observations == "Encomenda 1001. Cliente na encomenda: Rita Sousa"
+
+
+async def test_what_is_given_away_is_accepted_at_list_price_less_100_per_cent(at_billpt: Bench) -> None:
+    free = an_order(a_line("0.00", list_gross="20.00"), a_line("0.00", id="2", rate="6", list_gross="10.60"))
+    draft = sale(free, zero_total=ZeroTotal.ISSUE)
+    assert differences(draft, await at_billpt.issue(draft)) == ()
 
 
 async def test_a_draft_becomes_final_without_a_second_document(at_billpt: Bench) -> None:

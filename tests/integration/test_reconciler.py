@@ -144,6 +144,19 @@ def orders_of_arrival() -> list[Sequence[bytes]]:
     return [*itertools.permutations(states), *repeated]
 
 
+async def test_that_a_gift_needs_no_document_stands_in_the_trail(database: Database) -> None:
+    office = Office(database)
+    line = {"id": "a", "name": "Oferta", "quantity": 1, "gross": "0.00", "list_gross": "20.00", "tax_rate": 23}
+    await office.tell(a_state(1, total="0.00", lines=[line]))
+    await office.work()
+    async with database.read() as connection:
+        told = await trail.timeline(connection, "loja", "1001")
+    assert [entry.detail["reason"] for entry in told if entry.action == "planned"] == [
+        "nothing was paid: a gift within the limits of CIVA art. 3 n.º 7 (zero_total)"
+    ]
+    assert await office.documents() == []
+
+
 async def test_any_order_and_repetition_of_the_same_events_ends_in_the_same_documents(database_url: str) -> None:
     """Planned and issued at any moment in between, or only at the end."""
     chance = random.Random(11)

@@ -222,6 +222,60 @@ def test_what_cannot_be_decided_is_held_with_a_way_out(order: Order, code: str) 
     assert made.holds[0].fix
 
 
+FREE = an_order(a_line("0.00", list_gross="20.00"), a_line("0.00", id="2", rate="6", list_gross="10.60", quantity="2"))
+DEAR = an_order(a_line("0.00", list_gross="61.51"))
+
+
+def test_a_gift_is_skipped_and_that_is_a_decision() -> None:
+    made = plan(FREE, (), a_policy())
+    assert (made.documents, made.holds, made.decided) == ((), (), True)
+    assert "CIVA art. 3" in made.reason
+
+
+def test_a_gift_can_be_a_document_of_list_prices_less_100_per_cent() -> None:
+    (draft,) = plan(FREE, (), a_policy(zero_total=ZeroTotal.ISSUE)).documents
+    assert [(line.unit_price, line.discount, line.gross) for line in draft.lines] == [
+        (Decimal("16.2600"), Decimal(100), Decimal("0.00")),
+        (Decimal("5.0000"), Decimal(100), Decimal("0.00")),
+    ]
+    assert (draft.kind, draft.payment, draft.totals) == (DocumentKind.FR, "", draft.expected)
+    assert [str(tax.rate) for tax in draft.taxes] == ["23", "6"]
+    assert not any(tax.base or tax.tax for tax in draft.taxes)
+    policy = a_policy(zero_total=ZeroTotal.ISSUE)
+    assert plan(FREE, issued(draft), policy).documents == ()
+    assert plan(replace(FREE, lifecycle=Lifecycle.CANCELLED), issued(draft), policy).documents == ()
+
+
+def test_a_discount_line_over_everything_gives_away_at_list_price() -> None:
+    order = an_order(a_line("12.30"), a_line("-12.30", id="2", kind=LineKind.FEE))
+    assert plan(order, (), a_policy()).decided
+    (draft,) = plan(order, (), a_policy(zero_total=ZeroTotal.ISSUE)).documents
+    assert [(line.unit_price, line.discount) for line in draft.lines] == [(Decimal("10.0000"), Decimal(100))]
+
+
+def test_a_discount_line_over_all_of_one_rate_leaves_no_price_of_zero() -> None:
+    order = an_order(a_line("12.30"), a_line("10.60", id="3", rate="6"), a_line("-12.30", id="2", kind=LineKind.FEE))
+    (draft,) = plan(order, (), a_policy()).documents
+    assert [(line.gross, line.discount) for line in draft.lines] == [
+        (Decimal("0.00"), Decimal(100)),
+        (Decimal("10.60"), Decimal(0)),
+    ]
+    assert all(line.unit_price for line in draft.lines)
+
+
+@pytest.mark.parametrize(("setting", "issued_then"), [(ZeroTotal.SKIP, 0), (ZeroTotal.ISSUE, 1), (ZeroTotal.HOLD, 0)])
+def test_a_dear_gift_waits_for_a_person_whatever_the_setting(setting: ZeroTotal, issued_then: int) -> None:
+    policy = a_policy(zero_total=setting)
+    assert [hold.code for hold in plan(DEAR, (), policy).holds] == ["zero_total"]
+    released = plan(DEAR, (), policy, frozenset({"zero_total"}))
+    assert (len(released.documents), released.holds) == (issued_then, ())
+
+
+def test_free_shipping_is_no_gift() -> None:
+    order = an_order(a_line("0.00", list_gross="20.00"), shipping("0.00", list_gross="80.00"))
+    assert plan(order, (), a_policy()).decided
+
+
 def test_a_unknown_payment_method_is_held_only_by_policy() -> None:
     order = an_order(gateway="quinquilharia")
     (draft,) = plan(order, (), a_policy()).documents
