@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 RECOVERY = "tests/prove/test_recovery.py"
 PROVING = "tests/prove/test_proving.py"
+ANNULLING = "tests/prove/test_annulling.py"
 STORE = "tests/integration/test_store_documents.py"
 
 
@@ -48,6 +49,27 @@ MUTANTS = (
         text='        "percentage": any(line.discounts and line.discount != HUNDRED for line in draft.lines),\n',
         without="",
         tests=(f"{PROVING}::test_the_first_document_that_shows_a_discount_is_proven_whatever_gifts_have_proven",),
+    ),
+    Mutant(
+        guard="an annulment of unknown outcome is read back before it is asked for again",
+        file="syncd/dispatch/annulling.py",
+        text="        if not (taken.unclear and (await service.read(taken.provider_id)).annulled):\n",
+        without="        if True:\n",
+        tests=(f"{ANNULLING}::test_an_unknown_outcome_is_read_back_and_the_document_annulled_once",),
+    ),
+    Mutant(
+        guard="what is issued in the place of an annulled document has a key of its own",
+        file="syncd/mapping/corrections.py",
+        text='    before = sum(part.partition("-")[0] == SALE for part in books.annulled)\n',
+        without="    before = 0\n",
+        tests=(f"{ANNULLING}::test_an_order_that_is_taken_up_again_has_one_living_document",),
+    ),
+    Mutant(
+        guard="what a request may have brought to its buyer is never annulled",
+        file="syncd/mapping/annulments.py",
+        text="    if document.told_of:\n",
+        without="    if False:\n",
+        tests=(f"{ANNULLING}::test_what_may_have_reached_its_buyer_is_credited",),
     ),
     Mutant(
         guard="a draft that is left behind is remembered",
