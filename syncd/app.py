@@ -55,6 +55,8 @@ from syncd.store import engine
 from syncd.store.engine import Database
 from syncd.store.lock import sole_daemon
 from syncd.store.references import LedgerDirectory
+from syncd.web.dashboard import Dashboard, Subjects
+from syncd.web.gate import Gate
 from syncd.web.health import Health, Readiness
 
 log = structlog.get_logger()
@@ -193,7 +195,7 @@ class Daemon:
     async def _work(self, parts: Parts, stop: asyncio.Event) -> None:
         arrived, halt = asyncio.Event(), asyncio.Event()
         door = Door(parts.database, parts.metrics, arrived=arrived)
-        await self._serve(parts, door)
+        await self._serve(parts, door, arrived)
         self._start("door", door.run())
         if "dispatcher" in self._roles:
             self._start_dispatchers(parts, arrived, halt)
@@ -291,7 +293,7 @@ class Daemon:
         }
         return Pollers(sources, parts.database, door, parts.metrics, owner=self._me, arrived=arrived)
 
-    async def _serve(self, parts: Parts, door: Door) -> None:
+    async def _serve(self, parts: Parts, door: Door, arrived: asyncio.Event) -> None:
         http = self._settings.http
         application = web.Application(client_max_size=http.max_body_bytes)
         readiness = Readiness(roles=self._running, accounts=tuple(parts.services), me=self._me)
@@ -302,6 +304,8 @@ class Daemon:
                 for name, shop in parts.shops.items()
             }
             application.add_routes(Webhooks(counters, door, parts.metrics).routes())
+        if "web" in self._roles:
+            application.add_routes(self._dashboard(parts, arrived).routes())
         runner = self._runner = web.AppRunner(application, access_log=None)
         await runner.setup()
         try:
@@ -313,6 +317,12 @@ class Daemon:
                 fix="end what listens there, or choose another [http] host and port",
             ) from error
         self.port = runner.addresses[0][1]
+
+    def _dashboard(self, parts: Parts, arrived: asyncio.Event) -> Dashboard:
+        own = self._settings.dashboard
+        limits = {name: account.rate_limit for name, account in self._settings.accounts.items()}
+        gate = Gate(own.password, timedelta(hours=own.session_hours))
+        return Dashboard(parts.database, gate, Subjects(limits=limits, me=self._me), decided=arrived.set)
 
     async def _close_doors(self) -> None:
         if self._runner is not None:

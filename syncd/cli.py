@@ -56,7 +56,9 @@ def demo(
         int | None, typer.Option("--orders", metavar="N", min=1, help="How many orders to send. Default: all bundled.")
     ] = None,
     *,
-    serve: Annotated[bool, typer.Option("--serve", help="Keep running and print the addresses.")] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Keep running, with the dashboard; print its address and password.")
+    ] = False,
 ) -> None:
     """Show the main job: a sandbox of the service, the daemon, and signed webhooks of real-shaped orders.
 

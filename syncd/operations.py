@@ -1,7 +1,7 @@
 """What the commands do, besides running the daemon."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,20 +19,19 @@ from syncd.domain.money import rounded
 from syncd.domain.order import Order
 from syncd.domain.registers import NO_EVIDENCE
 from syncd.domain.states import DocumentState, OrderState
-from syncd.mapping.annulments import last_day, obstacle, wish
 from syncd.mapping.articles import keys_of
 from syncd.mapping.deadlines import deadline_of_held
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.planner import plan
-from syncd.mapping.policy import Policy
 from syncd.mapping.report import deadline_json, drafts_of, evidence_of, plan_json
-from syncd.mapping.sale import LISBON
 from syncd.providers.port import capabilities_of
 from syncd.settings import Settings
 from syncd.settings import Shop as ShopSettings
 from syncd.shops.port import ArticleKey, OrderFacts, Shop, load_shop
-from syncd.store import documents, engine, events, orders, profiles, references, trail
+from syncd.store import engine, events, orders, profiles, references
 from syncd.store.engine import Database, StoreUnavailableError
+from syncd.web import decisions
+from syncd.web.decisions import Action, Decision
 from syncd.web.ledger import list_orders, one_order
 
 OF_LATE = 500  # orders in which an entry of the settings should have fitted something
@@ -240,38 +239,10 @@ async def decide(
 ) -> int:
     """Record an operator's decision and have the order planned again."""
     database = Database.open(settings.database.url)
-    now = now or datetime.now(UTC)
     try:
-        async with database.write() as connection:
-            row = await orders.lock(connection, shop, order_id)
-            if row is None:
-                raise SyncdError(f"no order {order_id!r} of shop {shop!r} in the ledger", fix="see: syncd orders")
-            held = await documents.of_order(connection, shop, order_id)
-            accepted = list((row.decision or {}).get("accepted", []))
-            codes = [hold.code for hold in (row.hold, *(document.hold for document in held)) if hold]
-            if action == "release":
-                if not codes:
-                    raise SyncdError(f"order {order_id} is not held", fix="nothing to release; see: syncd order")
-                accepted = sorted({*accepted, *codes})
-            if action == "annul":
-                known = await documents.known(connection, shop, order_id)
-                accepted = sorted({*accepted, *_annullable(known, _desk(settings, shop).policy, now)})
-            decision = {"action": action, "accepted": accepted, "reason": reason, "at": now.isoformat()}
-            await orders.decide(connection, shop, order_id, decision, now=now)
-            if action in {"release", "retry"}:
-                await documents.release(connection, shop, order_id, now=now)
-            if action == "retry":
-                await references.forget(connection, row.account, (BLOCKED,))
-            await trail.write(
-                connection,
-                at=now,
-                shop=shop,
-                order_id=order_id,
-                document_key="",
-                actor="operator",
-                action=action,
-                detail={"reason": reason, "codes": codes},
-            )
+        policy = _desk(settings, shop).policy if action == Action.ANNUL else None
+        made = Decision(action=Action(action), reason=reason, actor="operator", policy=policy)
+        await decisions.decide(database, shop, order_id, made, now=now or datetime.now(UTC))
     finally:
         await database.close()
     print(f"{shop} {order_id}: {action} recorded; the daemon acts on it at once")  # noqa: T201
@@ -286,22 +257,6 @@ def _desk(settings: Settings, name: str) -> Desk:
     shop = load_shop(own.platform)(settings.shop_config(name))
     able = capabilities_of(settings.accounts[own.account].provider)
     return Desk(shop=shop, policy=policy_of(settings, name, able, shop))
-
-
-def _annullable(known: Sequence[KnownDocument], policy: Policy, now: datetime) -> list[str]:
-    """A wish for each document of an order; SyncdError says which of them cannot be annulled, and why."""
-    standing = [document for document in known if document.committed]
-    if not standing:
-        raise SyncdError("no document of this order stands", fix="nothing to annul; see: syncd order")
-    for document in standing:
-        why = obstacle(document, policy)
-        if not why and (until := last_day(document, policy)) < now.astimezone(LISBON).date():
-            why = f"{document.key.part} could be annulled until {until}"
-        if why:
-            raise SyncdError(
-                f"it cannot be annulled: {why}", fix="cancel or refund the order in the shop: it is credited"
-            )
-    return [wish(document.key.part) for document in standing]
 
 
 async def schema(settings: Settings) -> int:

@@ -43,6 +43,8 @@ SETTINGS = """
 url = "sqlite+aiosqlite:///{folder}/syncd.db"
 [http]
 port = 0
+[dashboard]
+password = "{password}"
 [registers.vies]
 enabled = false
 [registers.ecb]
@@ -113,8 +115,8 @@ async def show(count: int | None, *, stay: bool) -> int:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncd-demo-"))
         service = await stack.enter_async_context(await serve("billpt"))
-        secret = secrets.token_hex(16)
-        settings = _settings(folder, service, secret)
+        secret, password = secrets.token_hex(16), secrets.token_urlsafe(12)
+        settings = _settings(folder, service, secret, password)
         address = await stack.enter_async_context(_daemon(settings))
         database = Database.open(settings.database.url)
         stack.push_async_callback(database.close)
@@ -132,7 +134,8 @@ async def show(count: int | None, *, stay: bool) -> int:
         _print_summary(found, answers, time.monotonic() - started)
         _print_requests(found, purposes, drafts)
         if stay:
-            console.print(f"\nStill running: {address}/metrics and /readyz; sandbox {service.url}. Ctrl-C ends it.")
+            console.print(f"\nDashboard: [bold]{address}/[/] with the password [bold]{password}[/]", highlight=False)
+            console.print(f"Still running: {address}/metrics and /readyz; sandbox {service.url}. Ctrl-C ends it.")
             await asyncio.Event().wait()
     return 0 if all(entry["state"] in {"issued", "held", "pending"} for entry in found.values()) else 1
 
@@ -155,10 +158,11 @@ async def _daemon(settings: Settings) -> AsyncIterator[str]:
         await running
 
 
-def _settings(folder: str, service: Serving, secret: str) -> Settings:
+def _settings(folder: str, service: Serving, secret: str, password: str) -> Settings:
     """A settings file as anybody would write it, read as any other."""
     path = Path(folder, "syncd.toml")
-    filled = SETTINGS.format(folder=folder, service=service.url, token=service.sandbox.token, secret=secret)
+    given = {"token": service.sandbox.token, "secret": secret, "password": password}
+    filled = SETTINGS.format(folder=folder, service=service.url, **given)
     path.write_text(filled, "utf-8")
     return load(path, {})
 

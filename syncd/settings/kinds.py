@@ -16,6 +16,8 @@ from pydantic_core import PydanticCustomError
 SAFT_CODES = ("CC", "CD", "CH", "CI", "CO", "CS", "DE", "LC", "MB", "NU", "OU", "PR", "TB", "TR")
 ENGINES = {"sqlite": "sqlite+aiosqlite:///syncd.db", "postgres": "postgresql+asyncpg://user:password@host/name"}
 
+SHORTEST_PASSWORD = 12
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -43,6 +45,15 @@ def _secret(value: SecretStr) -> SecretStr:
         raise wrong("is empty", "give the secret, or leave the key out")
     if text != text.strip() or not text.isprintable():
         raise wrong("has blanks around it or a line break inside", "copy the secret anew, without them")
+    return value
+
+
+def _password(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SHORTEST_PASSWORD:
+        raise wrong(
+            f"has fewer than {SHORTEST_PASSWORD} characters",
+            "make a longer one, for instance with: openssl rand -base64 18",
+        )
     return value
 
 
@@ -134,6 +145,7 @@ def _is_loopback(host: str) -> bool:
 
 
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
+Password = Annotated[Secret, AfterValidator(_password)]
 Hook = Annotated[Secret, AfterValidator(_hook)]  # an address that is its own key
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
 Name = Annotated[str, AfterValidator(_name)]

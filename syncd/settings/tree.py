@@ -21,6 +21,7 @@ from syncd.settings.kinds import (
     Hook,
     Level,
     Name,
+    Password,
     PaymentCode,
     PaymentCodeOrHold,
     Region,
@@ -78,6 +79,13 @@ class Http(Section):
     host: Text = "127.0.0.1"
     port: Whole = Field(default=8080, ge=0, le=65_535)  # 0: any free one
     max_body_bytes: Whole = Field(default=5_000_000, ge=100_000, lt=10_000_000)
+
+
+class Dashboard(Section):
+    """The operator's pages."""
+
+    password: Password | None = None  # without one there are no pages
+    session_hours: Whole = Field(default=12, ge=1, le=168)
 
 
 class Log(Section):
@@ -316,6 +324,7 @@ class Settings(BaseSettings):
 
     database: Database = Database()
     http: Http = Http()
+    dashboard: Dashboard = Dashboard()
     log: Log = Log()
     registers: Registers = Registers()
     alerts: Alerts = Alerts()

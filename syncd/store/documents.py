@@ -37,6 +37,7 @@ __all__ = [
     "of_order",
     "originals",
     "put",
+    "queue",
     "queue_age",
     "record_issued",
     "record_outcome",
@@ -248,6 +249,18 @@ async def counts(conn: AsyncConnection) -> dict[DocumentState, int]:
 async def newest(conn: AsyncConnection) -> int:
     """The highest row id so far, 0 if there is none: whether it has risen tells of new documents."""
     return (await conn.execute(sa.select(sa.func.max(document.c.id)))).scalar_one() or 0
+
+
+async def queue(conn: AsyncConnection) -> Mapping[str, Mapping[DocumentState, int]]:
+    """By account, how many documents are on their way in each state; what waits for its original is left out."""
+    found: dict[str, dict[DocumentState, int]] = {}
+    for state in (DocumentState.PLANNED, DocumentState.ISSUING, DocumentState.UNCERTAIN):
+        # Written out, as above: each state has its own small index.
+        own = document.c.state == sa.literal_column(f"'{state.value}'")
+        query = sa.select(document.c.account, sa.func.count()).where(own).group_by(document.c.account)
+        for account, count in await conn.execute(query):
+            found.setdefault(account, {})[state] = count
+    return found
 
 
 async def queue_age(conn: AsyncConnection, now: datetime) -> float:

@@ -1,6 +1,6 @@
 """The newest known state of each order, and what is to be done about it."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -16,7 +16,6 @@ from syncd.store.types import hold_columns, hold_of
 
 _ON_THE_WAY = frozenset({DocumentState.ISSUING, DocumentState.UNCERTAIN, DocumentState.ANNULLING})
 _TO_COME = frozenset({DocumentState.PLANNED, DocumentState.WAITING})
-_PAGE = 500
 _ASKED_ENOUGH = 3
 
 
@@ -24,6 +23,7 @@ _ASKED_ENOUGH = 3
 class OrderRow:
     """An order as the ledger has it. `event_id` is None while only refunds, hints or a deletion are known of it."""
 
+    id: int
     shop: str
     order_id: str
     account: str
@@ -273,28 +273,6 @@ async def bring_forward(conn: AsyncConnection, now: datetime) -> None:
     """The clock was set back: what was to be planned or asked for later than now is due now."""
     for due in (shop_order.c.plan_at, shop_order.c.fetch_at):
         await conn.execute(sa.update(shop_order).where(due.is_not(None), due > now).values({due.name: now}))
-
-
-async def search(
-    conn: AsyncConnection, *, state: OrderState | None = None, shop: str | None = None, limit: int | None = None
-) -> AsyncIterator[OrderRow]:
-    """Orders, the newest first, read page by page."""
-    below, left = None, limit
-    while left is None or left > 0:
-        query = sa.select(shop_order).order_by(shop_order.c.id.desc()).limit(min(_PAGE, left or _PAGE))
-        if state is not None:
-            query = query.where(shop_order.c.state == state.value)
-        if shop is not None:
-            query = query.where(shop_order.c.shop == shop)
-        if below is not None:
-            query = query.where(shop_order.c.id < below)
-        page = (await conn.execute(query)).all()
-        for found in page:
-            yield OrderRow.of(found)
-        if len(page) < _PAGE:
-            return
-        below = page[-1].id
-        left = None if left is None else left - len(page)
 
 
 async def counts(conn: AsyncConnection) -> dict[OrderState, int]:

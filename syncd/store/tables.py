@@ -17,6 +17,7 @@ from syncd.store.types import BigId, Json, Money
 # Conditions of partial indexes, which a query must repeat word by word.
 NOT_ISSUED = "issued_at IS NULL AND state <> 'withdrawn'"
 OPEN = "resolved_at IS NULL"
+NUMBERED = "number <> ''"
 
 
 class Ledger(SQLModel):
@@ -71,7 +72,8 @@ class ShopOrder(Ledger, table=True):
         _partial("ix_shop_order_plan", "lane", "plan_at", where="plan_at IS NOT NULL"),
         _partial("ix_shop_order_awaits", "awaits", where="awaits IS NOT NULL"),
         _partial("ix_shop_order_fetch", "lane", "fetch_at", where="fetch_at IS NOT NULL"),
-        sa.Index(None, "state", "shop"),
+        sa.Index(None, "state", "shop", "id"),
+        _partial("ix_shop_order_number", "number", where=NUMBERED),
         _partial("ix_shop_order_deadline", "account", "deadline_at", where="deadline_at IS NOT NULL"),
     )
 
@@ -122,6 +124,7 @@ class Document(Ledger, table=True):
         _partial("ix_document_waiting", "original_key", where="state = 'waiting'"),
         _partial("ix_document_issued", "account", "issued_at", where="issued_at IS NOT NULL"),
         _partial("ix_document_deadline", "account", "deadline_at", where=NOT_ISSUED),
+        _partial("ix_document_number", "number", where=NUMBERED),
     )
 
     id: int = Field(sa_column=sa.Column(BigId, primary_key=True))

@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from syncd.dispatch.leases import lease_name
 from syncd.domain.alert import Alert
 from syncd.domain.registers import Register
 from syncd.metrics import Metrics
-from syncd.store import accounts, alerts, deadlines, documents, leases, orders, registers
+from syncd.store import accounts, alerts, deadlines, documents, orders, registers
 from syncd.store.engine import Database, StoreUnavailableError, current, head
+from syncd.web.issuers import issuers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +54,14 @@ class Health:
         problems: list[str] = []
         paused: dict[str, str] = {}
         alerted: list[dict[str, str]] = []
-        issuers: dict[str, str] = {}
+        issuing: dict[str, str] = {}
         try:
             revision = await current(self._database)
             if revision != head():
                 problems.append(f"database schema is {revision or 'empty'}, not {head()}: syncd db upgrade")
             async with self._database.read() as connection:
                 paused = {name: hold.message for name, hold in (await accounts.all_paused(connection)).items()}
-                issuers = await self._issuers(connection)
+                issuing = await issuers(connection, self._readiness.accounts, me=self._readiness.me)
                 alerted = [_public(alert) for alert in await alerts.open_alerts(connection)]
         except StoreUnavailableError as error:
             problems.append(f"database: {error}")
@@ -73,19 +72,10 @@ class Health:
             "problems": problems,
             "paused_accounts": paused,
             "alerts": alerted,
-            "issuers": issuers,
+            "issuers": issuing,
             "roles": roles,
         }
         return web.Response(body=orjson.dumps(body), status=503 if problems else 200, content_type="application/json")
-
-    async def _issuers(self, connection: AsyncConnection) -> dict[str, str]:
-        """Who issues for each account; on SQLite there is one process and no question."""
-        if connection.dialect.name == "sqlite":
-            return {}
-        holders = await leases.holders(connection)
-        owners = {account: holders.get(lease_name(account), "") for account in self._readiness.accounts}
-        known = {"": "nobody", self._readiness.me: "this process"}
-        return {account: known.get(owner, "another process") for account, owner in owners.items()}
 
     async def metrics(self, _: web.Request) -> web.Response:
         """Prometheus' text; figures of the ledger are read when asked for."""

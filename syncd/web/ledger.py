@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from syncd.domain.states import DocumentState, OrderState
 from syncd.mapping.deadlines import annul_until
 from syncd.mapping.report import document_json
 from syncd.mapping.sale import LISBON
-from syncd.store import documents, orders, registers, trail
+from syncd.store import documents, listing, orders, registers, trail
 from syncd.store.documents import DocumentRow
 from syncd.store.engine import Database
 from syncd.store.orders import OrderRow
@@ -27,8 +29,13 @@ async def list_orders(
 ) -> AsyncIterator[dict[str, Any]]:
     """One object per order, the newest first."""
     async with database.read() as connection:
-        async for row in orders.search(connection, state=state, shop=shop, limit=limit):
-            yield order_json(row, await documents.of_order(connection, row.shop, row.order_id))
+        async for row in listing.search(connection, state=state, shop=shop, limit=limit):
+            yield await with_documents(connection, row)
+
+
+async def with_documents(connection: AsyncConnection, row: OrderRow) -> dict[str, Any]:
+    """The public shape of an order that was found."""
+    return order_json(row, await documents.of_order(connection, row.shop, row.order_id))
 
 
 async def one_order(database: Database, shop: str, order_id: str) -> dict[str, Any] | None:
@@ -51,7 +58,7 @@ async def one_order(database: Database, shop: str, order_id: str) -> dict[str, A
         }
     for document in found["documents"]:
         planned = document_json(drafts[document["key"]])
-        document.update({name: planned[name] for name in ("why", "lines", "taxes", "references")})
+        document.update({name: planned[name] for name in ("why", "customer", "lines", "taxes", "totals", "references")})
     found["timeline"] = [
         {
             "at": entry.at.isoformat(),

@@ -144,6 +144,14 @@ def running_syncd(
         yield SyncdProcess(process, f"http://127.0.0.1:{ready['port']}", log)
 
 
+@contextmanager
+def running_demo(folder: Path, orders: int) -> Iterator[str]:
+    """`syncd demo --serve` once all is done; what it says of the dashboard."""
+    log = folder / "demo.log"
+    with _process(log, ["demo", "--orders", str(orders), "--serve"], {}) as process:
+        yield _wait_for(process, log, "Dashboard: ")
+
+
 def syncd(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command on the settings of this folder."""
     command = [sys.executable, "-m", "syncd", *arguments, "-c", str(folder / "syncd.toml")]

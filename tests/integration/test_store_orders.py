@@ -28,11 +28,6 @@ async def settle(db: Database, row: OrderRow, state: OrderState = OrderState.PEN
         return await orders.planned(conn, row, state=state, number="#1001", hold=hold, now=AT)
 
 
-async def listed(db: Database, **which: object) -> list[str]:
-    async with db.read() as conn:
-        return [row.order_id async for row in orders.search(conn, **which)]  # type: ignore[arg-type]
-
-
 async def test_live_orders_are_planned_first_and_the_longest_waiting_of_them(database: Database) -> None:
     await arrive(database, "past", minutes=60, lane=1)
     await arrive(database, "new", minutes=1)
@@ -121,21 +116,6 @@ async def test_an_order_of_which_only_a_hint_is_known_has_no_facts(database: Dat
         assert await orders.facts(conn, await the_order(database)) is None
         assert await orders.get(conn, "loja", "nobody") is None
         assert await orders.lock(conn, "loja", "nobody") is None
-
-
-async def test_orders_are_listed_newest_first_by_state_and_shop(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(orders, "_PAGE", 2)
-    for number in range(5):
-        await arrive(database, str(number))
-    await settle(database, await the_order(database, "3"), OrderState.SKIPPED)
-    assert await listed(database) == ["4", "3", "2", "1", "0"]
-    assert await listed(database, limit=3) == ["4", "3", "2"]
-    assert await listed(database, state=OrderState.SKIPPED) == ["3"]
-    assert await listed(database, shop="montra") == []
-    async with database.read() as conn:
-        assert (await orders.counts(conn))[OrderState.PENDING] == 4
 
 
 async def test_what_a_person_skipped_stays_skipped(database: Database) -> None:

@@ -38,7 +38,7 @@ from syncd.providers.port import Issue, Purpose, Search, Usage
 from syncd.settings import Settings, load
 from syncd.shops.generic.adapter import GenericShop
 from syncd.shops.port import ShopConfig
-from syncd.store import documents, events, orders
+from syncd.store import documents, events, listing
 from syncd.store.documents import DocumentRow
 from syncd.store.engine import Database
 from syncd.store.events import Incoming, new_event_id
@@ -402,7 +402,7 @@ class Shop(RuleBasedStateMachine):
 
     async def at_rest(self) -> bool:
         async with self.database.read() as connection:
-            held = [row async for row in orders.search(connection, state=OrderState.HELD)]
+            held = [row async for row in listing.search(connection, state=OrderState.HELD)]
         for row in held:
             await operations.decide(self.settings, row.shop, row.order_id, "retry", "", now=self.time.now())
         moving = any(row.state in ON_THE_WAY for row in await self.rows())

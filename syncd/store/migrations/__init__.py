@@ -1,3 +1,3 @@
 """The schema's revisions. `HEAD` is written down here so that a start need not load alembic to know it."""
 
-HEAD = "0008"
+HEAD = "0009"
