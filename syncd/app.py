@@ -18,6 +18,7 @@ from syncd.alerts.channel import Channel
 from syncd.alerts.conditions import Outlook
 from syncd.alerts.watch import Watch
 from syncd.dispatch.bell import Bell
+from syncd.dispatch.courtesy import CommandGateway
 from syncd.dispatch.dispatcher import Account, Dispatcher
 from syncd.dispatch.gateway import AccountGateway
 from syncd.dispatch.inquiries import Inquiries, Registers
@@ -79,8 +80,10 @@ class Parts:
     registers: Registers = field(default_factory=Registers)
 
 
-async def open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
-    """Open the database and every adapter; the stack closes them again."""
+async def open_parts(
+    settings: Settings, stack: AsyncExitStack, *, gateway: type[AccountGateway] = CommandGateway
+) -> Parts:
+    """Open the database and every adapter; the stack closes them again. Whoever is not the daemon gives way to it."""
     database = Database.open(settings.database.url)
     stack.push_async_callback(database.close)
     parts = Parts(settings, database, Metrics(), registers=_registers(settings))
@@ -90,9 +93,9 @@ async def open_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
         stack.push_async_callback(parts.shops[name].close)
     for name, account in settings.accounts.items():
         budget = parts.budgets[name] = Budget(account.rate_limit)
-        gateway = parts.gateways[name] = AccountGateway(name, database, budget, parts.metrics)
+        way_out = parts.gateways[name] = gateway(name, database, budget, parts.metrics)
         directory = LedgerDirectory(database, name)
-        parts.services[name] = load_service(account.provider)(settings.account_config(name), gateway, directory)
+        parts.services[name] = load_service(account.provider)(settings.account_config(name), way_out, directory)
         stack.push_async_callback(parts.services[name].close)
     return parts
 
@@ -182,7 +185,7 @@ class Daemon:
         """Start, say so, work until `stop`, then drain: no new requests, the one in flight ends, everything closes."""
         async with AsyncExitStack() as stack:
             stack.enter_context(sole_daemon(self._settings.database.url))
-            parts = await open_parts(self._settings, stack)
+            parts = await open_parts(self._settings, stack, gateway=AccountGateway)
             if self._settings.database.upgrade_on_start:
                 await engine.upgrade(self._settings.database.url)
             try:

@@ -19,7 +19,7 @@ from syncd.store.codec import load_draft
 from syncd.store.engine import Database
 from syncd.store.tables import attempt, document, shop_order
 
-LANES = (0, 1)  # live before backfill
+LIVE, BACKFILL = LANES = (0, 1)
 
 _MARKER_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 _RECENT = 50
@@ -283,6 +283,15 @@ async def wait_anew(conn: AsyncConnection, account: str, *, now: datetime, settl
     await conn.execute(again.where(document.c.run_at > now).values(run_at=now))
     annulling = sa.update(document).where(document.c.account == account, _ANNULLING, document.c.run_at > now)
     await conn.execute(annulling.values(run_at=now))
+
+
+async def live_due(conn: AsyncConnection, account: str, now: datetime) -> bool:
+    """Whether a document that no backfill has brought waits to be sent, or any to be looked for."""
+    row = document.c
+    own = (row.account == account) & (row.run_at <= now)
+    sent = sa.select(row.id).where(own, _PLANNED, row.lane == LIVE)
+    unknown = sa.select(row.id).where(own, _UNCERTAIN, row.hold_code == "")
+    return bool((await conn.execute(sa.select(sa.exists(sent) | sa.exists(unknown)))).scalar_one())
 
 
 async def highest_provider_id(conn: AsyncConnection, account: str) -> str:

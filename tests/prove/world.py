@@ -22,9 +22,10 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
+from syncd.dispatch import courtesy, recovery
 from syncd.dispatch import dispatcher as dispatching
 from syncd.dispatch import reconciler as reconciling
-from syncd.dispatch import recovery
+from syncd.dispatch.courtesy import CommandGateway
 from syncd.dispatch.dispatcher import Account, Dispatcher
 from syncd.dispatch.gateway import AccountGateway
 from syncd.dispatch.leases import Issuer, Lease
@@ -119,6 +120,11 @@ class WatchedBudget(Budget):
             yield slot
 
 
+def lease_of(database: Database) -> Lease:
+    """The right to issue for the account."""
+    return Lease(database, "main", owner="prove", length=LEASE, timeout=timedelta(seconds=TIMEOUT_SECONDS))
+
+
 @dataclass(slots=True, kw_only=True)
 class Process:
     """What a daemon has in memory; a new one on the same ledger is a restart."""
@@ -139,7 +145,7 @@ class Process:
     async def at_work(self) -> AsyncIterator[asyncio.TaskGroup]:
         """All roles at once, as the daemon runs them, drained at the end; whoever joins in shares their fate."""
         stop = asyncio.Event()
-        lease = Lease(self.database, "main", owner="prove", length=LEASE, timeout=timedelta(seconds=TIMEOUT_SECONDS))
+        lease = lease_of(self.database)
         ledger = self.database.guarded(lease.confirm)
         issuer = Issuer(
             "main",
@@ -226,6 +232,18 @@ class World:
         finally:
             living.reset(token)
             await made.close()
+
+    @asynccontextmanager
+    async def command(self) -> AsyncIterator[BillPt]:
+        """The service as a person's command asks it, whatever process is at work."""
+        database = self.open_ledger()
+        gateway = CommandGateway("main", database, WatchedBudget(self.limit), self.metrics)
+        service = BillPt(self._config(), gateway, LedgerDirectory(database, "main"))
+        try:
+            yield service
+        finally:
+            await service.close()
+            await database.close()
 
     def _config(self) -> AccountConfig:
         return AccountConfig(
@@ -320,5 +338,6 @@ def _simulated_calendar() -> Iterator[None]:
         patch.object(references, "datetime", _Calendar),
         patch.object(receive, "datetime", _Calendar),
         patch.object(adapter, "datetime", _Calendar),
+        patch.object(courtesy, "datetime", _Calendar),
     ):
         yield
