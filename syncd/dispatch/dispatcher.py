@@ -225,6 +225,7 @@ class Dispatcher:
                 return
             self._failures = 0
             self._searches.pop(claimed.id, None)
+            await recovery.tell_of_duplicates(self._database, claimed, verdict, now=self._now())
             await self._prover.forget_draft(claimed)
             if verdict.adopted is not None:
                 await self._succeeded(claimed, verdict.adopted, adopted=True)
@@ -260,7 +261,10 @@ class Dispatcher:
         claimed = look.claimed
         with self._on_behalf(claimed):
             try:
-                verdict = await recovery.settle(self._service, await self._search(claimed))
+                async with self._database.read() as connection:
+                    known = await documents.originals(connection, [claimed.key])
+                keep = known[claimed.key].provider_id if known else ""
+                verdict = await recovery.settle(self._service, await self._search(claimed), keep=keep)
             except ServiceError as error:
                 self._failures += 1
                 later = self._now() + max(self._account.settle, backoff(self._failures, self._jitter()))
@@ -268,6 +272,7 @@ class Dispatcher:
                 log.warning("document.not_looked_for", document=str(claimed.key), why=str(error))
                 return
             self._failures = 0
+            await recovery.tell_of_duplicates(self._database, claimed, verdict, now=self._now())
             await self._prover.forget_draft(claimed)
             async with self._database.write() as connection:
                 late = await recovery.take_in(connection, claimed, verdict.found, now=self._now())

@@ -1,25 +1,29 @@
 """Documents whose outcome is unknown: look for the marker, then adopt what is there or plan it again.
 
 A request can stay on its way for longer than the settle time. So a document that was found absent and planned again is
-looked for once more later: what surfaces then is adopted, or told to a person if a second one has been issued.
+looked for once more later: what surfaces then is adopted. A second one beside it should never have existed and has reached
+nobody, so it is annulled; what the service will not annul is told to a person.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 
+import structlog
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from syncd.dispatch.verify import differences
 from syncd.domain.document import IssuedDocument
-from syncd.domain.errors import ServiceError, UncertainError
+from syncd.domain.errors import RefusedError, ServiceError, UncertainError
 from syncd.domain.hold import Hold
 from syncd.domain.states import DocumentState
 from syncd.providers.port import InvoicingService, Search
-from syncd.store import documents, orders, references
+from syncd.store import documents, orders, references, trail
 from syncd.store.documents import Claimed
+from syncd.store.engine import Database
 
 # The kind of reference under which documents that were found absent wait for their second look.
 SECOND_LOOK = "second_look"
@@ -27,19 +31,23 @@ SECOND_LOOK = "second_look"
 SECOND_LOOK_AFTER = 10
 # The same fault after so many searches that found nothing is no accident.
 MOST_FAULTS = 5
+DUPLICATE = "Documento emitido em duplicado"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What a search proved: the one final document, or none; `hold` where a person must look. `drafts` go.
 
-    `found` are all living final documents.
+    `found` are all living final documents, `annulled` the second ones among those that were.
     """
 
     adopted: IssuedDocument | None = None
     hold: Hold | None = None
     drafts: tuple[str, ...] = ()
     found: tuple[IssuedDocument, ...] = ()
+    annulled: tuple[IssuedDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +123,65 @@ def search_for(claimed: Claimed, markers: frozenset[str], customer_id: str) -> S
     )
 
 
-async def settle(service: InvoicingService, search: Search) -> Verdict:
-    """Search, and remove the drafts that turn up; ServiceError where the service cannot tell now."""
+async def settle(service: InvoicingService, search: Search, *, keep: str = "") -> Verdict:
+    """Search, and remove drafts and duplicates that turn up; ServiceError where the service cannot tell now.
+
+    `keep` is the id of the document that the ledger has; without one, the first that came into being is it.
+    """
     verdict = judge(await service.find(search))
     for draft in verdict.drafts:
         await service.delete_draft(draft)
-    return verdict
+    kept = keep or min((document.provider_id for document in verdict.found), key=_age, default="")
+    annulled = await _annul_duplicates(service, verdict.found, kept)
+    if not annulled:
+        return verdict
+    left = [document for document in verdict.found if document not in annulled]
+    return replace(judge(left), drafts=verdict.drafts, annulled=annulled)
+
+
+async def _annul_duplicates(
+    service: InvoicingService, found: Sequence[IssuedDocument], kept: str
+) -> tuple[IssuedDocument, ...]:
+    """Annul what another attempt of ours has issued beside the document that is kept.
+
+    Each attempt has a marker of its own, so two markers prove two attempts. Where one stands on several documents somebody
+    has copied them, which is for a person; so is what the service refuses to annul.
+    """
+    carried = Counter(document.marker for document in found)
+    first = next((document for document in found if document.provider_id == kept), None)
+    if first is None or service.capabilities.annuls is None:
+        return ()
+    annulled = []
+    for document in found:
+        if document is first or carried[document.marker] > 1:
+            continue
+        try:
+            await service.annul(document.provider_id, DUPLICATE)
+        except RefusedError:
+            continue
+        annulled.append(document)
+    return tuple(annulled)
+
+
+async def tell_of_duplicates(database: Database, claimed: Claimed, verdict: Verdict, *, now: datetime) -> None:
+    """Write down which second documents were annulled."""
+    for document in verdict.annulled:
+        log.error("document.duplicate_annulled", document=str(claimed.key), number=document.number)
+        async with database.write() as connection:
+            await trail.write(
+                connection,
+                at=now,
+                shop=claimed.key.shop,
+                order_id=claimed.key.order_id,
+                document_key=str(claimed.key),
+                actor="syncd",
+                action="duplicate_annulled",
+                detail={"number": document.number, "provider_id": document.provider_id, "marker": document.marker},
+            )
+
+
+def _age(provider_id: str) -> tuple[int, str]:
+    return len(provider_id), provider_id
 
 
 def judge(found: Sequence[IssuedDocument]) -> Verdict:

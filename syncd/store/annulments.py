@@ -50,6 +50,9 @@ async def take(database: Database, account: str, now: datetime) -> Annulling | N
     oldest = sa.select(row.id).where(due).order_by(row.run_at).limit(1).correlate(None).scalar_subquery()
     columns = (row.id, row.account, row.shop, row.order_id, row.kind, row.part)
     taken = sa.update(document).where(row.id == oldest, _ANNULLING).values(run_at=now + _AGAIN, changed_at=now)
+    async with database.read() as conn:
+        if (await conn.execute(sa.select(row.id).where(due).limit(1))).one_or_none() is None:
+            return None  # as nearly always, and no writer had to wait for it
     async with database.write() as conn:
         statement = taken.returning(*columns, row.marker, row.provider_id, row.number, row.annul_reason)
         found = (await conn.execute(statement)).one_or_none()

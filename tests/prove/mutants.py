@@ -72,6 +72,13 @@ MUTANTS = (
         tests=(f"{ANNULLING}::test_what_may_have_reached_its_buyer_is_credited",),
     ),
     Mutant(
+        guard="only what two markers prove to be our own duplicate is annulled",
+        file="syncd/dispatch/recovery.py",
+        text="        if document is first or carried[document.marker] > 1:\n",
+        without="        if document is first:\n",
+        tests=(f"{RECOVERY}::test_several_documents_with_the_marker_are_held_with_their_numbers",),
+    ),
+    Mutant(
         guard="a draft that is left behind is remembered",
         file="syncd/dispatch/proving.py",
         text="await references.put_many(connection, self._account, LEFT_BEHIND, {str(claimed.id): left})",
@@ -163,14 +170,14 @@ MUTANTS = (
         file="syncd/store/documents.py",
         text="frozenset((await conn.execute(current.union(earlier))).scalars())",
         without="frozenset((await conn.execute(current)).scalars())",
-        tests=(f"{RECOVERY}::test_a_first_attempt_that_surfaces_after_the_second_is_told_to_a_person",),
+        tests=(f"{RECOVERY}::test_a_first_attempt_that_cannot_be_annulled_any_more_is_told_to_a_person",),
     ),
     Mutant(
         guard="a document found absent is looked for again",
         file="syncd/dispatch/dispatcher.py",
         text='"certainly absent", look=look)',
         without='"certainly absent")',
-        tests=(f"{RECOVERY}::test_a_first_attempt_that_surfaces_after_the_second_is_told_to_a_person",),
+        tests=(f"{RECOVERY}::test_a_first_attempt_that_cannot_be_annulled_any_more_is_told_to_a_person",),
     ),
     Mutant(
         guard="the second look outlives the process",
@@ -202,7 +209,7 @@ MUTANTS = (
         file="syncd/store/documents.py",
         text="if row.issued and row.provider_id != issued.provider_id:",
         without="if False:",
-        tests=(f"{RECOVERY}::test_a_first_attempt_that_surfaces_after_the_second_is_told_to_a_person",),
+        tests=(f"{RECOVERY}::test_a_first_attempt_that_cannot_be_annulled_any_more_is_told_to_a_person",),
     ),
     Mutant(
         guard="who was overtaken by another attempt changes nothing",

@@ -11,12 +11,12 @@ from syncd.dispatch.outcome import Outcome
 from syncd.domain.states import DocumentState
 from syncd.mapping.policy import PaidDocument
 from syncd.sandbox.billpt import FaultKind
-from syncd.store import documents, orders
-from tests.prove.cases import NAMED, a_bench, an_order
+from syncd.store import documents, orders, trail
+from tests.prove.cases import NAMED, Bench, a_bench, an_order
 from tests.prove.clock import the_loop
 from tests.prove.fate import Fate, Killed
 from tests.prove.wire import Mishap
-from tests.prove.world import SETTLE
+from tests.prove.world import SETTLE, Process
 
 UNCERTAIN_KINDS = (
     FaultKind.LOSE_ANSWER,
@@ -134,37 +134,80 @@ async def test_a_proven_draft_is_made_final_by_the_next_try(sqlite_url: str) -> 
         assert only.final
 
 
-async def test_a_first_attempt_that_surfaces_after_the_second_is_told_to_a_person(sqlite_url: str) -> None:
-    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
-        await bench.tell(an_order())
-        bench.fail(FaultKind.SLOW_BEFORE, seconds=3 * SETTLE.total_seconds())
-        await bench.work(process)
-        await bench.settle(process)
+async def surfaces_late(bench: Bench, process: Process) -> None:
+    """The first attempt comes into being after a second one has been issued."""
+    await bench.tell(an_order())
+    bench.fail(FaultKind.SLOW_BEFORE, seconds=3 * SETTLE.total_seconds())
+    await bench.work(process)
+    await bench.settle(process)
+    (row,) = await bench.rows()
+    assert (row.state, row.hold, len(bench.living())) == (DocumentState.ISSUED, None, 2)
+
+
+async def order_state(process: Process) -> str:
+    async with process.database.read() as connection:
+        found = await orders.get(connection, "loja", "1")
+    assert found is not None
+    return found.state.value
+
+
+async def test_a_first_attempt_that_surfaces_after_the_second_is_annulled(database_url: str) -> None:
+    async with a_bench(database_url) as bench, bench.world.process() as process:
+        await surfaces_late(bench, process)
+        kept = bench.living()[-1].number
+        await bench.settle(process, 15)
         (row,) = await bench.rows()
-        assert (row.state, row.hold, len(bench.living())) == (DocumentState.ISSUED, None, 2)
+        assert (row.state, row.hold, row.number) == (DocumentState.ISSUED, None, kept)
+        assert [document.number for document in bench.living()][1:] == [kept]
+        assert await order_state(process) == "issued"
+        async with process.database.read() as connection:
+            told = await trail.timeline(connection, "loja", "1")
+        assert [entry.detail["number"] for entry in told if entry.action == "duplicate_annulled"] != [kept]
+
+
+async def test_an_annulled_duplicate_whose_answer_is_lost_is_looked_for_again(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await surfaces_late(bench, process)
+        bench.fail(FaultKind.LOSE_ANSWER, method="PATCH")
+        await bench.settle(process, 20)
+        (row,) = await bench.rows()
+        assert (row.hold, len(bench.living()), await order_state(process)) == (None, 2, "issued")
+
+
+async def test_a_first_attempt_that_cannot_be_annulled_any_more_is_told_to_a_person(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await surfaces_late(bench, process)
+        bench.fail(FaultKind.REFUSE, method="PATCH", code="238", status=400)
         await bench.settle(process, 15)
         (row,) = await bench.rows()
         assert row.hold is not None
         assert row.hold.code == "issued_twice"
         assert bench.living()[-1].number in row.hold.message
-        async with process.database.read() as connection:
-            found = await orders.get(connection, "loja", "1")
-        assert found is not None
-        assert found.state == "held"
+        assert await order_state(process) == "held"
+
+
+async def test_two_attempts_that_both_came_into_being_are_one_document_and_one_annulled(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        await bench.tell(an_order())
+        bench.fail(FaultKind.SLOW_BEFORE, seconds=2 * SETTLE.total_seconds())
+        await bench.work(process)
+        bench.fail(FaultKind.LOSE_ANSWER)
+        await bench.settle(process)
+        await bench.settle(process, 15)
+        (row,) = await bench.rows()
+        assert (row.state, row.hold) == (DocumentState.ISSUED, None)
+        assert [document.number for document in bench.living()][1:] == [row.number]
+        assert sum(document.annulled for document in bench.world.stage.emulator.account.books.all.values()) == 1
 
 
 async def test_the_second_look_outlives_the_process(sqlite_url: str) -> None:
     async with a_bench(sqlite_url) as bench:
         async with bench.world.process() as process:
-            await bench.tell(an_order())
-            bench.fail(FaultKind.SLOW_BEFORE, seconds=3 * SETTLE.total_seconds())
-            await bench.work(process)
-            await bench.settle(process)
+            await surfaces_late(bench, process)
         async with bench.world.process() as process:
             await bench.settle(process, 15)
         (row,) = await bench.rows()
-        assert row.hold is not None
-        assert row.hold.code == "issued_twice"
+        assert [document.number for document in bench.living()][1:] == [row.number]
 
 
 async def test_a_document_that_surfaces_after_its_order_was_cancelled_is_credited(sqlite_url: str) -> None:
