@@ -33,7 +33,7 @@ bench: $(VENV)/.dev ## measure throughput and latency on this machine
 	$(BIN)/python -m tests.bench
 
 .PHONY: prove mutants
-prove: $(VENV)/.dev ## exactly once: 10,000 schedules of faults and kills, then a daemon cut at every commit
+prove: $(VENV)/.dev ## exactly once: 10,000 schedules of faults and kills, 1,000 stories, then a daemon cut at every commit
 	$(BIN)/python -m tests.prove $(PROVE_FLAGS)
 
 mutants: $(VENV)/.dev ## take each guard of exactly-once away and see a test go red

@@ -1,4 +1,4 @@
-"""The cuts of `tests/acceptance/test_cuts.py`, run in a process of their own and counted for the report."""
+"""What pytest plays for the report, in processes of its own: all cuts of a real daemon, and many stories."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).parents[2]
 TESTS = "tests/acceptance/test_cuts.py"
+STORIES = "tests/prove/test_stateful.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,23 @@ class Sweep:
     where: str
     cuts: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """So many stories were asked for, and so many of the processes that played them met one that ended wrong."""
+
+    stories: int
+    failed: int
+
+
+def tell(stories: int, *, workers: int) -> Told:
+    """Stories drawn at random; each process plays its share of them, and shows the one that went wrong."""
+    share = -(-stories // workers)
+    environ = os.environ | {"SYNCD_STORIES": str(share)}
+    command = [sys.executable, "-m", "pytest", "-q", STORIES]
+    playing = [subprocess.Popen(command, cwd=ROOT, env=environ) for _ in range(workers)]
+    return Told(stories=share * workers, failed=sum(each.wait() != 0 for each in playing))
 
 
 def sweep(folder: Path, *, every: bool, workers: int) -> list[Sweep]:

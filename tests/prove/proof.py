@@ -1,4 +1,4 @@
-"""`make prove`: many schedules on all cores, every cut, a report beside this file, and each failure with its command."""
+"""`make prove`: many schedules and stories on all cores, every cut, a report beside this file, each failure's command."""
 
 import argparse
 import asyncio
@@ -34,6 +34,7 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
     asked.add_argument("--schedules", type=int, default=10_000, help="on SQLite")
     asked.add_argument("--postgres", type=int, default=100, help="more of them on Postgres")
+    asked.add_argument("--stories", type=int, default=1_000, help="told against a model; 0 for none")
     asked.add_argument("--cuts", choices=("all", "some", "none"), default="all", help="kill a real daemon there")
     asked.add_argument("--first", type=int, default=0, help="the first seed")
     asked.add_argument("--seed", type=int, help="replay one schedule and show what the program logs")
@@ -54,11 +55,13 @@ def main() -> int:
                 seeds = range(given.first, given.first + given.postgres)
                 on_postgres = list(_all(seeds, partial(_on_postgres, server), given.workers, until + 120))
         seconds = time.monotonic() - started
+        told = cuts.tell(given.stories, workers=given.workers) if given.stories else None
         swept = [] if given.cuts == "none" else cuts.sweep(folder, every=given.cuts == "all", workers=given.workers)
-    text = report(results, on_postgres, swept, seconds=seconds, workers=given.workers)
+    text = report(results, on_postgres, told, swept, seconds=seconds, workers=given.workers)
     REPORT.write_text(text, "utf-8")
     _say(text)
-    return 1 if any(result.wrong for result in (*results, *on_postgres)) or any(sweep.failed for sweep in swept) else 0
+    wrong = any(result.wrong for result in (*results, *on_postgres)) or any(sweep.failed for sweep in swept)
+    return 1 if wrong or (told and told.failed) else 0
 
 
 def _all(seeds: range, play: partial[Result], workers: int, until: float) -> Iterator[Result]:

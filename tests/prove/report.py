@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import median, quantiles
 
-from tests.prove.cuts import Sweep
+from tests.prove.cuts import Sweep, Told
 from tests.prove.judge import Recovery, Result, Trouble
 from tests.prove.world import SETTLE
 
@@ -18,7 +18,13 @@ def command(seed: int) -> str:
 
 
 def report(
-    on_sqlite: Sequence[Result], on_postgres: Sequence[Result], swept: Sequence[Sweep], *, seconds: float, workers: int
+    on_sqlite: Sequence[Result],
+    on_postgres: Sequence[Result],
+    told: Told | None,
+    swept: Sequence[Sweep],
+    *,
+    seconds: float,
+    workers: int,
 ) -> str:
     """Markdown; the same figures in the same places each time, so that two reports can be compared."""
     results = [*on_sqlite, *on_postgres]
@@ -51,6 +57,7 @@ def report(
         f"All requests: {_table(purposes)}; {purposes.total() / max(1, kinds.total()):.2f} for each document,",
         "faults, drafts, kills and reference data included.",
         "",
+        *_stories(told),
         *_cuts(swept),
         *(f"- seed {result.seed}: {'; '.join(result.wrong)} (`{command(result.seed)}`)" for result in wrong),
     ]
@@ -75,6 +82,16 @@ def _recovered(recoveries: Sequence[Recovery]) -> list[str]:
             f"| {_share(r.requests <= FEW for r in some)} | {_table(Counter(r.requests for r in some))} |"
             for name, some in (*groups, ("**all**", recoveries))
         ),
+    ]
+
+
+def _stories(told: Told | None) -> list[str]:
+    if told is None:
+        return []
+    return [
+        f"{told.stories:,} stories were told against a model: webhooks, edits, refunds, faults, kills, a clock that is set",
+        f"and an operator in any order, up to 30 steps each. Went wrong: **{told.failed}**.",
+        "",
     ]
 
 
@@ -106,7 +123,7 @@ def _share(which: Iterable[bool]) -> str:
 def _spread(values: Sequence[float]) -> str:
     if len(values) < 2:
         return "too few to say"
-    cuts = quantiles(values, n=100)
+    cuts = quantiles(values, n=100, method="inclusive")
     return f"median {median(values):.0f}, 95 % {cuts[94]:.0f}, 99 % {cuts[98]:.0f}, longest {max(values):.0f}"
 
 
