@@ -149,6 +149,18 @@ async def test_a_failure_is_shown_and_the_last_success_stays(database: Database)
     assert (row.last_ok_at, row.last_error) == (AT, "the shop is away")
 
 
+async def test_who_has_read_its_clock_a_little_earlier_does_not_take_a_turn_that_is_taken_or_done(
+    database: Database,
+) -> None:
+    turn = await claim(database, "a", after(1))
+    assert turn is not None
+    assert await claim(database, "b") is None
+    interval = timedelta(seconds=60)
+    assert await pollers.finish(database, turn, cursor="c", next_at=after(1) + interval, now=after(1))
+    again = await pollers.claim(database, "poll:loja", owner="b", now=AT, lease=LEASE, interval=interval)
+    assert again is None
+
+
 async def test_a_clock_that_was_set_back_stops_no_poller(database: Database) -> None:
     turn = await claim(database, "a", after(48 * 3600))
     assert turn is not None

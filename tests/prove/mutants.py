@@ -189,9 +189,9 @@ MUTANTS = (
     Mutant(
         guard="a draft that went with a search that died is forgotten",
         file="syncd/dispatch/dispatcher.py",
-        text="            self._searches.pop(claimed.id, None)\n            await self._prover.forget_draft(claimed)\n",
-        without="            self._searches.pop(claimed.id, None)\n"
-        "            if verdict.drafts:\n                await self._prover.forget_draft(claimed)\n",
+        text="            await self._prover.forget_draft(claimed)\n            if verdict.adopted is not None:",
+        without="            if verdict.drafts:\n                await self._prover.forget_draft(claimed)\n"
+        "            if verdict.adopted is not None:",
         tests=(f"{PROVING}::test_a_draft_that_went_with_a_search_that_died_is_made_anew",),
     ),
     Mutant(
@@ -217,6 +217,34 @@ MUTANTS = (
         text="                marker=claimed.marker,\n            )\n            if not ours:",
         without="            )\n            if not ours:",
         tests=(f"{RECOVERY}::test_who_was_overtaken_by_another_attempt_changes_nothing",),
+    ),
+    Mutant(
+        guard="nothing leaves after a sleep longer than the lease",
+        file="syncd/dispatch/gateway.py",
+        text="self._fence.ensure_time()",
+        without="pass",
+        tests=("tests/integration/test_leases.py::test_a_process_that_slept_after_writing_ahead_sends_nothing",),
+    ),
+    Mutant(
+        guard="who lost the account can neither write nor send",
+        file="syncd/store/leases.py",
+        text="(lease.c.name == tenure.name) & (lease.c.fence == tenure.fence)",
+        without="(lease.c.name == tenure.name)",
+        tests=("tests/integration/test_leases.py::test_who_lost_the_account_can_neither_write_nor_send",),
+    ),
+    Mutant(
+        guard="a turn that another process has just taken is not taken again",
+        file="syncd/store/pollers.py",
+        text="_APART = timedelta(minutes=5)",
+        without="_APART = timedelta()",
+        tests=("tests/integration/test_store_ledger.py",),
+    ),
+    Mutant(
+        guard="an entry of the trail that was changed breaks its chain",
+        file="syncd/audit/trail.py",
+        text="elif entry.hash != chain.link(head, chain.canonical(_hashed(entry))):",
+        without="elif False:",
+        tests=("tests/integration/test_audit_trail.py::test_tampering_is_found_and_named",),
     ),
     Mutant(
         guard="an unfinished search is no proof of absence",
