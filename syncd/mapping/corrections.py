@@ -1,4 +1,4 @@
-"""What follows an order's documents: credit notes, documents for what came later, receipts; each once, by its part."""
+"""What follows an order's documents: credit notes and documents for what came later; each once, by its part."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,15 +19,14 @@ from syncd.mapping.credit import (
     of_line,
     open_gross,
     open_lines,
-    receipt,
     split,
     with_advances,
 )
-from syncd.mapping.currency import rate_of_its_own
+from syncd.mapping.currency import came_later, check_rate_of_its_own
 from syncd.mapping.deposits import DEPOSIT, NOTHING, Rate, outstanding, with_voucher
 from syncd.mapping.edits import Edit, edit_of, next_part, untold_notes
 from syncd.mapping.known import KnownDocument
-from syncd.mapping.payments import mechanism_of, payment_mechanism, spent_vouchers
+from syncd.mapping.payments import spent_vouchers
 from syncd.mapping.policy import Policy
 from syncd.mapping.reductions import borne
 from syncd.mapping.refusal import Undecidable
@@ -42,6 +41,7 @@ class Books:
     """An order's documents: `sales` (the first is the order's own) and `notes`, those of this plan included."""
 
     order: Order
+    told: Order  # the same in the currency in which the shop tells it
     policy: Policy
     accepted: frozenset[str]
     evidence: Evidence
@@ -94,7 +94,13 @@ class Books:
 
 
 def books_of(
-    order: Order, known: Sequence[KnownDocument], policy: Policy, accepted: frozenset[str], evidence: Evidence
+    order: Order,
+    known: Sequence[KnownDocument],
+    policy: Policy,
+    accepted: frozenset[str],
+    evidence: Evidence,
+    *,
+    told: Order,
 ) -> Books:
     """The books as the ledger knows them: only what the service may have already."""
     committed = {document.key.part: document.draft for document in known if document.committed}
@@ -103,7 +109,7 @@ def books_of(
     sales = sorted((d for d in drafts if d.kind in SALES), key=lambda d: (not _own(d), len(d.key.part), d.key))
     notes = [draft for draft in drafts if draft.kind is DocumentKind.NC]
     annulled = frozenset(document.key.part for document in known if document.annulled)
-    return Books(order, policy, accepted, evidence, committed, annulled, sales, notes)
+    return Books(order, told, policy, accepted, evidence, committed, annulled, sales, notes)
 
 
 def deposit(books: Books) -> None:
@@ -112,7 +118,7 @@ def deposit(books: Books) -> None:
     amount = outstanding(order, sum((made.totals.gross for made in books.deposits), ZERO))
     if amount <= 0:
         return
-    paid = _by_time(order.payments)[-1:]
+    paid = by_time(order.payments)[-1:]
     since = paid[0].paid_at or order.paid_at or order.updated_at
     portion = Portion(part=next_part("deposit", books.parts), amount=amount, taken=books.advanced())
     paid_in = replace(order, payments=paid, paid_at=since)
@@ -137,8 +143,6 @@ def edited(books: Books) -> None:
         return
     sales = [sale for sale in books.sales if sale not in books.deposits]
     edit = edit_of(order, sales, books.notes, books.policy)
-    if order.exchange is not None and edit.come:
-        raise rate_of_its_own(order.exchange)
     books.order = _naming(books, edit)
     if edit.gone or edit.come:
         check_doubts(order, books.accepted)
@@ -154,7 +158,7 @@ def refunded(books: Books) -> None:
             _credit_refund(books, refund)
         if cancelled(books.order):
             for sale in list(books.sales):
-                part, left = CANCEL + _suffix(sale), books.left(sale)
+                part, left = CANCEL + suffix(sale), books.left(sale)
                 if part not in books.committed and open_gross(left):
                     when = books.order.cancelled_at or books.order.updated_at
                     reason = f"Anulação da encomenda {books.order.number}"
@@ -180,50 +184,6 @@ def doubted(books: Books) -> None:
                 fix="invoice the amount again by hand if it was not given back, then release the order",
             )
         )
-
-
-def settled(books: Books) -> None:
-    """Receipts for the money that came for invoices (FT): one for all of it, or one for each of several payments.
-
-    One receipt settles all the invoices that its money reaches; together they never exceed what is open of them.
-    """
-    order = books.order
-    invoices = [sale for sale in books.sales if sale.kind is DocumentKind.FT]
-    if invoices and (order.payment is PaymentState.PARTIAL or len(order.payments) > 1):
-        _each_payment(books, invoices)
-    if invoices and order.payment is PaymentState.PAID:
-        mechanism = payment_mechanism(order, books.policy, books.accepted | {"unknown_payment"})
-        shares = [(sale, books.unsettled(sale)) for sale in invoices]
-        _receive(books, "payment", shares, mechanism, order.paid_at or order.updated_at)
-
-
-def _each_payment(books: Books, invoices: Sequence[DocumentDraft]) -> None:
-    """Receipts for single payments, the oldest invoice first; what settled itself (FR, FS) took its money before."""
-    absorbed = sum((sale.totals.gross for sale in books.sales if sale.kind is not DocumentKind.FT), ZERO)
-    for number, payment in enumerate(_by_time(books.order.payments), start=1):
-        if payment.amount.currency != books.order.currency:
-            continue
-        rest = max(payment.amount.amount - absorbed, ZERO)
-        absorbed = max(absorbed - payment.amount.amount, ZERO)
-        name = f"payment-{payment.id or number}"
-        parts = {f"{name}{_suffix(sale)}" for sale in invoices} & books.committed.keys()
-        rest -= sum((books.committed[part].totals.gross for part in parts), ZERO)
-        shares = []
-        for sale in invoices:
-            amount = max(min(rest, books.unsettled(sale)), ZERO)
-            shares.append((sale, amount))
-            rest -= amount
-        mechanism = mechanism_of(payment, books.policy, books.accepted | {"unknown_payment"})
-        _receive(books, name, shares, mechanism, payment.paid_at or books.order.paid_at or books.order.updated_at)
-
-
-def _receive(
-    books: Books, name: str, shares: Sequence[tuple[DocumentDraft, Decimal]], mechanism: str, when: datetime
-) -> None:
-    """One receipt over what a payment brings its invoices, named after the first; what has its receipt gets no other."""
-    owed = [(sale, amount) for sale, amount in shares if amount > 0 and f"{name}{_suffix(sale)}" not in books.committed]
-    if owed:
-        books.add(receipt(owed, mechanism, when, books.policy, part=f"{name}{_suffix(owed[0][0])}"))
 
 
 def check_doubts(order: Order, accepted: frozenset[str]) -> None:
@@ -279,7 +239,7 @@ def _credit_gone(books: Books, edit: Edit) -> Decimal:
         if not mine.amount:
             continue
         reason = f"Alteração da encomenda {order.number}"
-        note = credit_refund(mine, sale, left, books.policy, part=prefix + _suffix(sale), reason=reason)
+        note = credit_refund(mine, sale, left, books.policy, part=prefix + suffix(sale), reason=reason)
         covers = tuple(
             Covered(line.line_id, -gross, -line.quantity * gross / line.gross)
             for line, gross in zip(edit.gone, grosses, strict=True)
@@ -290,17 +250,23 @@ def _credit_gone(books: Books, edit: Edit) -> Decimal:
 
 
 def _add_come(books: Books, edit: Edit, credited: Decimal) -> None:
-    order, first = books.order, books.sales[0]
-    paid = [payment.paid_at for payment in _by_time(order.payments)[-1:]]
+    order, first, lines = books.order, books.sales[0], edit.come
+    paid = [payment.paid_at for payment in by_time(order.payments)[-1:]]
     later = [moment for moment in paid if moment is not None and moment > first.due_at]
-    add_lines(books, edit.come, since=later[0] if later else order.updated_at, credited=credited)
+    since = later[0] if later else order.updated_at
+    if order.exchange is not None:
+        check_rate_of_its_own(books.told, lines, books.sales)
+        order = came_later(books.told, lines, since, books.evidence)
+        lines = order.lines
+    add_lines(books, lines, order=order, since=since, credited=credited)
 
 
-def add_lines(books: Books, lines: tuple[OrderLine, ...], *, since: datetime, credited: Decimal = ZERO) -> None:
+def add_lines(
+    books: Books, lines: tuple[OrderLine, ...], *, order: Order, since: datetime, credited: Decimal = ZERO
+) -> None:
     """A document of their own for lines of the order that no other can show."""
-    order = books.order
     total = sum((line.gross for line in lines), ZERO)
-    paid = _by_time(order.payments)[-1:]
+    paid = by_time(order.payments)[-1:]
     came = replace(order, lines=lines, total=total, payments=paid, paid_at=since, refunds=())
     portion = Portion(part=next_part("extra", books.parts))
     draft = sale_draft(came, books.policy, books.accepted, books.evidence, portion=portion)
@@ -320,7 +286,7 @@ def _uncredited(books: Books) -> Iterator[Refund]:
     for refund in sorted(books.order.refunds, key=lambda refund: (refund.created_at, refund.id)):
         if refund.state is not RefundState.DONE:
             continue
-        parts = [f"refund-{refund.id}{_suffix(sale)}" for sale in books.sales]
+        parts = [f"refund-{refund.id}{suffix(sale)}" for sale in books.sales]
         out = [books.committed[part] for part in parts if part in books.committed]
         outside = sum((line.gross for line in refund.lines if line.line_id not in on_documents), ZERO)
         amount = refund.amount - outside - sum((note.totals.gross for note in out), ZERO)
@@ -357,7 +323,7 @@ def _owed(books: Books) -> tuple[frozenset[str], Decimal]:
 
 
 def _credit_refund(books: Books, refund: Refund) -> None:
-    sales = [sale for sale in books.sales if f"refund-{refund.id}{_suffix(sale)}" not in books.committed]
+    sales = [sale for sale in books.sales if f"refund-{refund.id}{suffix(sale)}" not in books.committed]
     lefts = [books.left(sale) for sale in sales]
     total = sum((open_gross(left) for left in lefts), ZERO)
     if not total:
@@ -372,7 +338,7 @@ def _credit_refund(books: Books, refund: Refund) -> None:
     reason = refund.reason or f"Devolução da encomenda {books.order.number}"
     for sale, left, mine in zip(sales, lefts, split(with_advances(refund, lefts), lefts), strict=True):
         if mine.amount:
-            part = f"refund-{refund.id}{_suffix(sale)}"
+            part = f"refund-{refund.id}{suffix(sale)}"
             books.add(credit_refund(mine, sale, left, books.policy, part=part, reason=reason))
 
 
@@ -392,12 +358,12 @@ def _own(sale: DocumentDraft) -> bool:
     return sale.key.part.partition("-")[0] == SALE
 
 
-def _suffix(sale: DocumentDraft) -> str:
+def suffix(sale: DocumentDraft) -> str:
     """What sets parts that concern a later document of the order apart from those of its first."""
     return "" if sale.key.part == SALE else f"-{sale.key.part}"
 
 
-def _by_time(payments: Sequence[Payment]) -> tuple[Payment, ...]:
+def by_time(payments: Sequence[Payment]) -> tuple[Payment, ...]:
     """Oldest first; those without a time stay where they are, before the others."""
     return tuple(sorted(payments, key=lambda payment: _stamp(payment.paid_at)))
 

@@ -1,11 +1,12 @@
 """Orders in other currencies: documents are in euro, and say what was paid, at which rate, and by whom it is told.
 
 The total is converted once; every line gets its part of it, so that the lines add up. A document keeps its rate, and
-whatever corrects it is converted at the same one: a sale that is given back in full ends at exactly zero.
+whatever corrects it is converted at the same one: a sale that is given back in full ends at exactly zero. What comes to an
+order later is a sale of its own day, with that day's rate.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -22,9 +23,19 @@ FRANKFURT = ZoneInfo("Europe/Berlin")
 PUBLISHED = time(16)
 SATURDAY = 5
 SHOP = "loja"  # as documents name it
-NOTHING_COVERED: Mapping[str, Decimal] = {}
 RATE_STEP = Decimal("0.000001")
 BY_HAND = "invoice by hand with a bank's rate of the day, and skip the order"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What documents took a line for in euro, and the factor by which they came to it."""
+
+    gross: Decimal
+    factor: Decimal
+
+
+NOTHING_STANDS: Mapping[str, Standing] = {}
 
 
 def reference_day(moment: datetime) -> date:
@@ -55,21 +66,47 @@ def at_the_rate_of(order: Order, documents: Sequence[DocumentDraft]) -> Order:
         )
     parts = [document.key.part for document in documents if document.kind is DocumentKind.NC]
     credited = (r.id for r in order.refunds if any(f"{part}-".startswith(f"refund-{r.id}-") for part in parts))
-    covered: dict[str, Decimal] = {}
-    for part in (part for document in documents for part in document.covers):
-        covered[part.line_id] = covered.get(part.line_id, ZERO) + part.gross
     names = [line.id for line in order.lines]
-    return _in_euro(order, exchange, frozenset(credited), covered if len(set(names)) == len(names) else {})
+    standing = _standing(documents) if len(set(names)) == len(names) else {}
+    return _in_euro(order, exchange, frozenset(credited), standing)
 
 
-def rate_of_its_own(exchange: Exchange) -> Undecidable:
-    """What came to an order after its document was sold on another day, and is worth that day's rate."""
-    return Undecidable(
-        "order_changed",
-        f"goods were added or became dearer after the document, which was converted to euro at the rate of {exchange.day}: "
-        "what came later is worth the rate of its own day",
-        fix="invoice what came by hand, then release the order",
-    )
+def _standing(documents: Iterable[DocumentDraft]) -> dict[str, Standing]:
+    """What documents took each line for, at the rate of the first that has it."""
+    found: dict[str, Standing] = {}
+    for document in documents:
+        for part in document.covers:
+            was = found.get(part.line_id)
+            if was is None and (exchange := document.exchange) is not None and exchange.of:
+                was = Standing(ZERO, exchange.euro / exchange.of)
+            if was is not None:
+                found[part.line_id] = Standing(was.gross + part.gross, was.factor)
+    return found
+
+
+def came_later(told: Order, lines: Sequence[OrderLine], since: datetime, evidence: Evidence) -> Order:
+    """What came to an order after its document, as an order of its own: sold later, and worth that day's rate.
+
+    `told` is the order in its own currency, `lines` are those that came.
+    """
+    names = {line.id for line in lines}
+    came = tuple(line for line in told.lines if line.id in names)
+    total = sum((line.gross for line in came), ZERO)
+    return exchanged(replace(told, lines=came, total=total, paid_at=since, refunds=()), evidence)
+
+
+def check_rate_of_its_own(told: Order, came: Iterable[OrderLine], sales: Iterable[DocumentDraft]) -> None:
+    """Hold what has no rate that is sure: part of a line that stands at an older rate, or money of which the shop tells only all."""
+    on_documents = {part.line_id for sale in sales for part in sale.covers}
+    names = [line.name for line in came if line.id in on_documents]
+    if names or told.paid_in is not None:
+        what = f"{names[0]!r} grew or became dearer" if names else "goods were added"
+        raise Undecidable(
+            "order_changed",
+            f"{what} after the document of this order, which was not paid in euro: what came later is worth the rate of its "
+            "own day",
+            fix="invoice what came by hand, then release the order",
+        )
 
 
 def noted(text: str, exchange: Exchange | None, limit: int, *, gross: Decimal) -> str:
@@ -129,9 +166,9 @@ def _in_euro(
     order: Order,
     exchange: Exchange,
     credited: frozenset[str] = frozenset(),
-    covered: Mapping[str, Decimal] = NOTHING_COVERED,
+    standing: Mapping[str, Standing] = NOTHING_STANDS,
 ) -> Order:
-    """At a rate of exchange. `covered` is what documents took each line for: it stays that, whatever else has changed."""
+    """At a rate of exchange. A line keeps the euro that its document took it for, whatever else has changed."""
     told = sum((line.gross for line in order.lines), ZERO)
     if told != order.total:
         raise Undecidable(
@@ -140,8 +177,8 @@ def _in_euro(
             fix="look for a gift card, deposit or surcharge that the shop keeps outside the lines; invoice by hand",
         )
     factor = exchange.euro / exchange.of if exchange.of else 1 / exchange.per_euro
-    if covered:
-        grosses = [_as_before(line.gross * factor, covered.get(line.id)) for line in order.lines]
+    if standing:
+        grosses = [_as_before(line.gross, standing.get(line.id), factor) for line in order.lines]
         total = sum(grosses, ZERO)
     else:
         total = cents(order.total * factor)
@@ -155,7 +192,7 @@ def _in_euro(
         # The shop's nets were agreed in its own currency; in euro only what was paid is exact.
         prices_include_tax=True,
         payments=_payments(order, factor),
-        refunds=_last_takes_the_rest(order, total, credited, _refunds(order, lines, factor, covered)),
+        refunds=_last_takes_the_rest(order, total, credited, _refunds(order, lines, factor, standing)),
         exchange=exchange,
     )
 
@@ -189,7 +226,9 @@ def _payments(order: Order, factor: Decimal) -> tuple[Payment, ...]:
     return tuple(made)
 
 
-def _refunds(order: Order, lines: Sequence[OrderLine], factor: Decimal, covered: Mapping[str, Decimal]) -> list[Refund]:
+def _refunds(
+    order: Order, lines: Sequence[OrderLine], factor: Decimal, standing: Mapping[str, Standing]
+) -> list[Refund]:
     """What was given back, in euro: of a line at its own worth, of one that is gone at what its document took it for."""
     was = {line.id: line.gross for line in order.lines}
     parts = {line.id: line.gross / was[line.id] for line in lines if was[line.id]}
@@ -197,9 +236,9 @@ def _refunds(order: Order, lines: Sequence[OrderLine], factor: Decimal, covered:
     for refund in order.refunds:
         named = []
         for line in refund.lines:
-            part = parts.get(line.line_id, factor)
-            worth = line.gross * part
-            gross = cents(worth) if line.line_id in was else _as_before(worth, covered.get(line.line_id))
+            stood = standing.get(line.line_id)
+            part = parts.get(line.line_id, stood.factor if stood else factor)
+            gross = cents(line.gross * part) if line.line_id in was else _as_before(line.gross, stood, factor)
             named.append(replace(line, gross=gross, net=cents(line.net * part)))
         unnamed = refund.amount - sum((line.gross for line in refund.lines), ZERO)
         amount = sum((line.gross for line in named), ZERO) + cents(unnamed * factor)
@@ -220,9 +259,12 @@ def _last_takes_the_rest(
     return tuple(replace(refund, amount=left) if refund is last else refund for refund in refunds)
 
 
-def _as_before(worth: Decimal, had: Decimal | None) -> Decimal:
-    """In cents: those that a document has shared out to it already, where it is worth the same."""
-    return had if had is not None and abs(worth - had) < CENT else cents(worth)
+def _as_before(gross: Decimal, stood: Standing | None, factor: Decimal) -> Decimal:
+    """In euro: the cents that a document has shared out to it already, where it is worth the same."""
+    if stood is None:
+        return cents(gross * factor)
+    worth = gross * stood.factor
+    return stood.gross if abs(worth - stood.gross) < CENT else cents(worth)
 
 
 def _figure(value: Decimal, places: int | None = None) -> str:

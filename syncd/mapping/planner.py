@@ -26,11 +26,11 @@ from syncd.mapping.corrections import (
     edited,
     refunded,
     rest,
-    settled,
 )
 from syncd.mapping.currency import at_the_rate_of, exchanged
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.policy import Deposits, Policy, Rule, RuleAction, ZeroTotal
+from syncd.mapping.receipts import settled
 from syncd.mapping.refusal import Undecidable
 from syncd.mapping.rules import rule_for, under
 from syncd.mapping.sale import fiscal_day, sale_draft, taxed_elsewhere
@@ -80,13 +80,13 @@ def plan(
         return Plan(reason="a document of it is being annulled")
     if gone := annulments_of(order, known, policy, accepted, cancelled=cancelled(order)):
         return Plan(annulments=gone)
-    reason = ""
+    reason, told = "", order
     try:
         if order.currency != EURO or order.paid_in is not None:
             out = [document.draft for document in known if document.committed]
             order = _in_euro(order, out, evidence, accepted) if out or not _nothing_due(order, policy) else order
         rule, name = rule_for(order, policy) or (Rule(), "")
-        books = books_of(order, known, under(rule, policy), accepted, evidence)
+        books = books_of(order, known, under(rule, policy), accepted, evidence, told=told)
         books.rule = name
         if len(books.sales) > len(books.deposits):
             edited(books)
@@ -175,7 +175,7 @@ def _new_sale(books: Books) -> None:
     if draft := sale_draft(order, policy, books.accepted, books.evidence, portion=portion):
         books.add(draft)
     if apart:
-        add_lines(books, apart, since=order.sold_at)
+        add_lines(books, apart, order=books.order, since=order.sold_at)
 
 
 def _is_gift(books: Books) -> bool:

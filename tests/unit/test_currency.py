@@ -174,18 +174,85 @@ def test_two_payments_in_dollars_get_receipts_that_settle_the_invoice() -> None:
     assert grosses(made) == [("FT", "92.11"), ("RC", "30.70"), ("RC", "61.41")]
 
 
-@pytest.mark.parametrize(
-    "now",
-    [[a_line("100.00"), shipping("20.00")], [a_line("120.00")], [a_line("90.00", id="2")]],
-    ids=["more", "dearer", "exchanged"],
+NEXT_DAY = PAID_AT + timedelta(days=4)  # the rate of Monday, since it is before 16:00
+LATER_RATES = RateTable(
+    day=date(2026, 11, 23),
+    published=date(2026, 11, 23),
+    source="BCE",
+    per_euro={currency: rate * Decimal("1.03") for currency, rate in PER_EURO.items()},
 )
-def test_what_came_to_an_order_later_has_a_rate_of_its_own_and_waits_for_a_person(now: list[OrderLine]) -> None:
+BOTH = Evidence(rates={**EVIDENCE.rates, LATER_RATES.day: LATER_RATES})
+
+
+def grown(*lines: OrderLine, **changes: Any) -> Order:
+    """The order as it is days later, and paid."""
+    return in_currency("USD", *lines, **{"updated_at": NEXT_DAY, **changes})
+
+
+def test_what_came_to_an_order_later_is_invoiced_at_the_rate_of_its_own_day() -> None:
+    cup, bowl = a_line("100.00"), a_line("50.00", id="2", name="Taça")
+    (sale,) = planned(in_currency("USD", cup)).documents
+    more = grown(cup, bowl)
+    assert planned(more, sale).needs == (ReferenceRates(day=LATER_RATES.day),)
+    (extra,) = planned(more, sale, evidence=BOTH).documents
+    assert (extra.key.part, extra.totals.gross) == ("extra-1", cents(50 / LATER_RATES.per_euro["USD"]))
+    assert extra.notes.endswith("Total: 50,00 USD; 1 EUR = 1,118168 USD (BCE, 2026-11-23)")
+    assert planned(more, sale, extra, evidence=Evidence()).documents == ()
+    refund = a_refund("50.00", ("2", "1", "50.00"))
+    (note,) = planned(replace(more, refunds=(refund,)), sale, extra, evidence=Evidence()).documents
+    assert (note.references[0].key.part, note.totals.gross) == ("extra-1", extra.totals.gross)
+    (gone,) = planned(grown(cup), sale, extra, evidence=Evidence()).documents
+    assert (gone.key.part, gone.totals.gross) == ("edit-1-extra-1", extra.totals.gross)
+
+
+def test_an_exchange_is_credited_at_the_old_rate_and_invoiced_at_the_new_one() -> None:
+    cup, bowl = a_line("100.00"), a_line("100.00", id="2", name="Taça")
+    (sale,) = planned(in_currency("USD", cup)).documents
+    note, extra = planned(grown(bowl), sale, evidence=BOTH).documents
+    assert (note.totals.gross, extra.totals.gross) == (sale.totals.gross, cents(100 / LATER_RATES.per_euro["USD"]))
+    assert extra.payment == "CS"
+    assert planned(grown(bowl), sale, note, extra, evidence=Evidence()).documents == ()
+
+
+@pytest.mark.parametrize(
+    ("now", "changes"),
+    [
+        ([a_line("120.00")], {}),
+        ([a_line("200.00", quantity="2")], {}),
+        ([a_line("100.00"), a_line("50.00", id="2")], {"paid_in": Money(Decimal("130.00"), "EUR")}),
+    ],
+    ids=["dearer", "more pieces", "the shop tells the rate of all of it"],
+)
+def test_what_has_no_rate_that_is_sure_waits_for_a_person(now: list[OrderLine], changes: dict[str, Any]) -> None:
     (sale,) = planned(in_currency("USD", a_line("100.00"))).documents
-    more = in_currency("USD", *now)
-    made = planned(more, sale)
+    made = planned(grown(*now, **changes), sale, evidence=BOTH)
     assert ([hold.code for hold in made.holds], made.documents) == (["order_changed"], ())
-    assert "2026-11-19" in made.holds[0].message
-    assert plan(more, issued(sale), POLICY, frozenset({"order_changed"})).holds == ()
+    assert plan(grown(*now), issued(sale), POLICY, frozenset({"order_changed"})).holds == ()
+
+
+@pytest.mark.parametrize("currency", sorted(PER_EURO))
+def test_an_order_that_grows_at_one_rate_and_shrinks_at_another_ends_at_zero(currency: str) -> None:
+    chance = random.Random(currency)
+    for _ in range(40):
+        first, second = a_basket(chance, currency), a_basket(chance, currency)
+        lines = tuple(replace(line, id=f"later-{line.id}") for line in second.lines)
+        documents = list(planned(first).documents)
+        both = in_currency(currency, *first.lines, *lines, updated_at=NEXT_DAY)
+        documents.extend(planned(both, *documents, evidence=BOTH).documents)
+        assert [made.totals.gross for made in documents] == [
+            cents(first.total / PER_EURO[currency]),
+            cents(second.total / LATER_RATES.per_euro[currency]),
+        ]
+        assert planned(both, *documents, evidence=Evidence()).documents == ()
+        while len(both.lines) > 1:
+            both = thinned(chance, both)
+            made = planned(both, *documents, evidence=Evidence())
+            assert (made.holds, made.needs) == ((), ())
+            documents.extend(made.documents)
+        gone = replace(both, lifecycle=Lifecycle.CANCELLED, cancelled_at=NEXT_DAY)
+        documents.extend(planned(gone, *documents, evidence=Evidence()).documents)
+        sold = sum(made.totals.gross for made in documents if made.kind.value == "FR")
+        assert sold == sum(made.totals.gross for made in documents if made.kind.value == "NC")
 
 
 def test_what_fell_away_is_credited_at_the_rate_of_its_document() -> None:
