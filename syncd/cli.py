@@ -231,6 +231,19 @@ def replay(
 @app.command()
 def audit(
     config: Config = None,
+    month: Annotated[
+        str, typer.Option("--month", metavar="YYYY-MM", help="The ledger against the service's documents of a month.")
+    ] = "",
+    saft: Annotated[
+        Path | None,
+        typer.Option(
+            "--saft",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The ledger against the accountant's SAF-T (PT) file, or --month of it; asks nobody.",
+        ),
+    ] = None,
     *,
     trail: Annotated[bool, typer.Option("--trail", help="Every order's chain and the rows that it tells of.")] = False,
     json: Json = False,
@@ -238,9 +251,17 @@ def audit(
     """Look for what is missing, changed or doubled; exit 1 if anything is."""
     from syncd.audit import command  # noqa: PLC0415
 
-    if not trail:
-        raise SyncdError("nothing to audit", fix="say what: --trail")
-    raise SystemExit(_run(command.audit_trail(_settings(config), json=json)))
+    settings = _settings(config)
+    if trail and not (month or saft):
+        raise SystemExit(_run(command.audit_trail(settings, json=json)))
+    if trail or not (month or saft):
+        raise SyncdError(
+            "nothing to audit" if not trail else "one at a time", fix="say what: --trail, --month or --saft"
+        )
+    if saft is not None:
+        raise SystemExit(_run(command.audit_saft(settings, saft, month, json=json)))
+    _log_to_stderr(settings)
+    raise SystemExit(_run(command.audit_month(settings, month, json=json)))
 
 
 @database_app.command()

@@ -4,17 +4,18 @@ An adapter is a folder here, or a package of a third party that registers its cl
 `syncd.providers` under the service's name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from importlib.metadata import entry_points
 from typing import Literal, Protocol
 
 from pydantic import SecretStr
 
 from syncd.domain.capabilities import Capabilities
-from syncd.domain.document import DocumentDraft, DocumentKey, IssuedDocument
+from syncd.domain.document import DocumentDraft, DocumentKey, DocumentKind, IssuedDocument
 from syncd.domain.findings import Finding
 from syncd.domain.states import Purpose
 
@@ -26,6 +27,7 @@ __all__ = [
     "Gateway",
     "InvoicingService",
     "Issue",
+    "Listed",
     "Purpose",
     "Search",
     "Usage",
@@ -114,6 +116,17 @@ class Search:
     newer_than: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A final document as a list of the service shows it."""
+
+    provider_id: str
+    number: str
+    issued_on: date
+    gross: Decimal
+    annulled: bool
+
+
 class InvoicingService(Protocol):
     """An adapter bound to one account."""
 
@@ -131,6 +144,12 @@ class InvoicingService(Protocol):
 
     async def read(self, provider_id: str) -> IssuedDocument:
         """One document as the service has it now."""
+
+    def issued_on(self, kind: DocumentKind, first: date, last: date) -> AsyncIterator[Sequence[Listed]]:
+        """Final documents of a kind and of these days, page by page; NoEffectError where not all can be told."""
+
+    async def marks(self, provider_id: str) -> frozenset[str]:
+        """Every word on a document that may be a marker of ours."""
 
     async def annul(self, provider_id: str, reason: str) -> None:
         """Cancel a document; RefusedError where the service no longer allows it. Doing it twice is no error."""

@@ -18,6 +18,7 @@ from syncd.audit.trail import Break, TrailAudit
 from syncd.dispatch.dispatcher import Account, Dispatcher
 from syncd.dispatch.gateway import AccountGateway
 from syncd.dispatch.throttle import Budget
+from syncd.mapping.policy import Policy
 from syncd.metrics import Metrics
 from syncd.providers.billpt.adapter import BillPt
 from syncd.providers.port import AccountConfig
@@ -47,10 +48,13 @@ async def tamper(office: Office, statement: str, **values: Any) -> list[tuple[st
 
 
 @asynccontextmanager
-async def an_office(database: Database) -> AsyncIterator[tuple[Office, Emulator, Callable[[], Awaitable[None]]]]:
-    """A shop's ledger, an emulator, and what plans and issues all that is due."""
+async def an_office(
+    database: Database,
+    policy: Policy | None = None,
+) -> AsyncIterator[tuple[Office, Emulator, Callable[[], Awaitable[None]], BillPt]]:
+    """A shop's ledger, an emulator, what plans and issues all that is due, and the service as an adapter sees it."""
     emulator = Emulator()
-    office = Office(database)
+    office = Office(database, policy)
     metrics = Metrics()
     gateway = AccountGateway("main", database, Budget(100), metrics)
     async with await serve(emulator) as serving:
@@ -65,7 +69,7 @@ async def an_office(database: Database) -> AsyncIterator[tuple[Office, Emulator,
                 pass
 
         try:
-            yield office, emulator, work
+            yield office, emulator, work, service
         finally:
             await service.close()
 
@@ -73,7 +77,7 @@ async def an_office(database: Database) -> AsyncIterator[tuple[Office, Emulator,
 @pytest.fixture
 async def office(database: Database) -> Office:
     """Two orders, one with a refund, issued at the emulator; the answer to the other's document was lost."""
-    async with an_office(database) as (made, emulator, work):
+    async with an_office(database) as (made, emulator, work, _):
         for body in (PAID, OTHER, ONE_BACK):
             if body is OTHER:
                 emulator.faults.add(Fault(kind=FaultKind.LOSE_ANSWER, path="/api/1.0/documentos", method="POST"))
@@ -112,7 +116,7 @@ async def test_a_real_story_is_whole_and_tells_every_request_with_its_answer(off
 async def test_no_token_and_nothing_of_a_person_stands_in_the_trail(database: Database) -> None:
     billing = {"street": "Rua Nova 5", "postcode": "4000-100", "city": "Porto", "country": "PT"}
     buyer = {"name": "Rita Lopes", "email": "rita@loja.example", "tax_id": "212345672"}
-    async with an_office(database) as (office, emulator, work):
+    async with an_office(database) as (office, emulator, work, _):
         await office.tell(orjson.dumps({**orjson.loads(PAID), "buyer": {**buyer, "billing": billing}}))
         await work()
         kept = orjson.dumps([entry["detail"] for entry in await story(office, "1001")]).decode()

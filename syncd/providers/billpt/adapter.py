@@ -1,6 +1,6 @@
 """Bill.pt as an invoicing service: which requests a document takes, and what their answers mean."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,7 +22,7 @@ from syncd.providers.billpt import checks, lookups, references, wire
 from syncd.providers.billpt.errors import ALREADY_ANNULLED, codes_in, error_for, message_in, parse, texts_in
 from syncd.providers.billpt.references import References
 from syncd.providers.http import JsonApi, Request
-from syncd.providers.port import AccountConfig, Directory, Finding, Gateway, Issue, Purpose, Search
+from syncd.providers.port import AccountConfig, Directory, Finding, Gateway, Issue, Listed, Purpose, Search
 
 API = "api/1.0"
 LISBON = ZoneInfo("Europe/Lisbon")
@@ -110,6 +110,14 @@ class BillPt:
 
     async def read(self, provider_id: str) -> IssuedDocument:
         return _understood(await self._document(provider_id, Purpose.AUDIT), await self._lists())
+
+    async def issued_on(self, kind: DocumentKind, first: date, last: date) -> AsyncIterator[Sequence[Listed]]:
+        document_type = await self._references.document_type(kind)
+        async for page in lookups.issued_on(document_type, first, last, self._page):
+            yield page
+
+    async def marks(self, provider_id: str) -> frozenset[str]:
+        return wire.marks_of(await self._document(provider_id, Purpose.AUDIT))
 
     async def annul(self, provider_id: str, reason: str) -> None:
         request = Request(

@@ -6,6 +6,7 @@ every answer is compared here again, and a search that could not be finished is 
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 from syncd.domain.customer import FINAL_CONSUMER_NIF, CustomerKind
 from syncd.domain.document import DocumentDraft
@@ -13,7 +14,7 @@ from syncd.domain.errors import NoEffectError
 from syncd.domain.money import CENT
 from syncd.providers.billpt.errors import CODE_TAKEN, TAX_ID_OF_ANOTHER_CUSTOMER, Code
 from syncd.providers.billpt.wire import CORRECTING, Ids, IncompleteAnswerError, Row, records_of, rows_of
-from syncd.providers.port import Purpose, Search
+from syncd.providers.port import Listed, Purpose, Search
 
 FetchPage = Callable[[str, Mapping[str, str], Purpose], Awaitable[object]]
 
@@ -21,6 +22,7 @@ PAGE_SIZE = 20
 # Beyond, the search is given up as undecided.
 MOST_PAGES = 25
 MOST_CODE_PAGES = 5
+MOST_AUDITED_PAGES = 5_000
 # This many newer documents of another amount are read all the same: a document whose amount came out wrong is ours too.
 FEW = 2
 
@@ -72,17 +74,48 @@ def _ends(rows: Sequence[Row], search: Search) -> bool:
     return runs_down and not any(_is_new(row, search) for row in tail)
 
 
-async def _pages(path: str, query: Mapping[str, str], fetch: FetchPage) -> AsyncIterator[tuple[Row, ...]]:
-    for number in range(1, MOST_PAGES + 1):
+async def issued_on(document_type: str, first: date, last: date, fetch: FetchPage) -> AsyncIterator[tuple[Listed, ...]]:
+    """Final documents of a type and of these days. The service cannot search by day, so it is read from its newest on.
+
+    What is issued meanwhile moves the rest down, so that a page may begin with what the one before ended with.
+    """
+    query = {
+        "pesquisa[tipo_documento_id]": document_type,
+        "pesquisa[terminado]": "1",
+        "pesquisa[order_by][invoice_date]": "desc",
+    }
+    seen: set[str] = set()
+    async for rows in _pages("documentos", query, fetch, Purpose.AUDIT, MOST_AUDITED_PAGES):
+        days = [row.issued_on for row in rows if row.issued_on is not None]
+        new = [row for row in rows if row.final and row.id not in seen]
+        seen.update(row.id for row in rows)
+        yield tuple(listed for row in new if (listed := _listed(row)) is not None and first <= listed.issued_on <= last)
+        # Only where the order was obeyed is everything behind older still.
+        if days and days == sorted(days, reverse=True) and days[-1] < first:
+            return
+
+
+def _listed(row: Row) -> Listed | None:
+    if row.issued_on is None or row.gross is None or not row.number:
+        return None
+    return Listed(
+        provider_id=row.id, number=row.number, issued_on=row.issued_on, gross=row.gross, annulled=row.annulled
+    )
+
+
+async def _pages(
+    path: str, query: Mapping[str, str], fetch: FetchPage, purpose: Purpose = Purpose.VERIFY, most: int = MOST_PAGES
+) -> AsyncIterator[tuple[Row, ...]]:
+    for number in range(1, most + 1):
         try:
-            rows, last = rows_of(await fetch(path, {**query, "page": str(number)}, Purpose.VERIFY))
+            rows, last = rows_of(await fetch(path, {**query, "page": str(number)}, purpose))
         except IncompleteAnswerError as error:
             raise NoEffectError(f"{path}: the list lacks {error}", code="billpt.unreadable") from error
         yield rows
         if number >= last:
             return
     raise NoEffectError(
-        f"{path}: not found in the newest {MOST_PAGES} pages, and there are more",
+        f"{path}: not found in the newest {most} pages, and there are more",
         code="billpt.search_too_long",
         fix="look for the order's document at Bill.pt by hand",
     )

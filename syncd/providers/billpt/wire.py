@@ -285,6 +285,9 @@ class Row:
     gross: Decimal | None
     issued_on: date | None
     customer_id: str
+    number: str
+    final: bool
+    annulled: bool
 
 
 def document_of(data: object, lists: Lists, *, today: date) -> IssuedDocument:
@@ -318,9 +321,14 @@ def document_of(data: object, lists: Lists, *, today: date) -> IssuedDocument:
 
 def with_marker(document: IssuedDocument, data: object, markers: frozenset[str]) -> IssuedDocument | None:
     """The document if it carries one of the markers, in its note or (receipts) among its remarks' words."""
-    record = _record(data)
-    carried = {_text(record.get("nota_documento")).strip(), *_text(record.get("observacoes")).split()} & markers
+    carried = marks_of(data) & markers
     return replace(document, marker=min(carried)) if carried else None
+
+
+def marks_of(data: object) -> frozenset[str]:
+    """Every word on a document that may be a marker."""
+    record = _record(data)
+    return frozenset({_text(record.get("nota_documento")).strip(), *_text(record.get("observacoes")).split()}) - {""}
 
 
 def records_of(page: object) -> tuple[tuple[Mapping[str, Any], ...], int]:
@@ -357,6 +365,9 @@ def _row(record: Mapping[str, Any]) -> Row:
         gross=None if gross is None else _decimal(gross, "gross_total"),
         issued_on=_date(record.get("invoice_date")),
         customer_id=_text(record.get("contato_id")),
+        number=_text(record.get("invoice_number")),
+        final=_flag(record.get("terminado")),
+        annulled=record.get("estado") == "A",
     )
 
 
