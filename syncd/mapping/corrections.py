@@ -186,6 +186,28 @@ def doubted(books: Books) -> None:
         )
 
 
+def unpaid_again(books: Books) -> None:
+    """A hold where a document says that money was received, and the shop says now that there is none.
+
+    A payment that was taken back lowers no price: the sale may stand as a debt, be undone, or never have been one.
+    """
+    order = books.order
+    settled = [sale for sale in books.sales if sale.kind is not DocumentKind.FT and open_gross(books.left(sale))]
+    settled += [document for document in books.committed.values() if document.kind is DocumentKind.RC]
+    if not settled or books.holds or order.lifecycle is not Lifecycle.OPEN or "payment_lost" in books.accepted:
+        return
+    if order.payment is PaymentState.UNPAID:
+        told = f"{settled[0].kind} {settled[0].key.part} says that {settled[0].totals.gross} was paid"
+        books.holds.append(
+            Hold(
+                code="payment_lost",
+                message=f"{told}, and the shop says now that the order is not paid",
+                fix="annul the document if it has reached nobody (syncd annul), cancel the order in the shop if the sale is "
+                "undone, or release the order if the money is still owed",
+            )
+        )
+
+
 def check_doubts(order: Order, accepted: frozenset[str]) -> None:
     """Nothing is drawn up from a payload that contradicts itself, unless a person has looked at it."""
     if order.doubts and "order_doubtful" not in accepted:

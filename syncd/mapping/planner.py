@@ -26,6 +26,7 @@ from syncd.mapping.corrections import (
     edited,
     refunded,
     rest,
+    unpaid_again,
 )
 from syncd.mapping.currency import at_the_rate_of, exchanged
 from syncd.mapping.known import KnownDocument
@@ -97,6 +98,7 @@ def plan(
     refunded(books)
     settled(books)
     doubted(books)
+    unpaid_again(books)
     if hold := refused(known, accepted):
         books.holds.append(hold)
     if books.made or books.holds:

@@ -174,3 +174,30 @@ def test_a_person_is_told_where_the_service_refused() -> None:
     made = plan(order, refused, annuls(), wanted)
     assert ([hold.code for hold in made.holds], made.documents, made.annulments) == (["annul_refused"], (), ())
     assert plan(order, refused, annuls(), wanted | {"annul_refused"}).holds == ()
+
+
+@pytest.mark.parametrize("policy", [annuls(), annuls(paid_document=PaidDocument.FT_RC)], ids=["FR", "FT and RC"])
+def test_a_payment_that_was_taken_back_is_shown_to_a_person(policy: Policy) -> None:
+    order = an_order()
+    documents = known(*plan(order, (), policy).documents)
+    documents += known(*plan(order, documents, policy).documents)
+    unpaid = replace(order, payment=PaymentState.UNPAID, paid_at=None, payments=())
+    assert [hold.code for hold in plan(unpaid, documents, policy).holds] == ["payment_lost"]
+    assert plan(unpaid, documents, policy, frozenset({"payment_lost"})).holds == ()
+    assert plan(order, documents, policy).holds == ()
+    assert plan(cancelled(unpaid), documents, policy).holds == ()
+
+
+def test_a_document_without_its_payment_is_annulled_at_a_persons_wish_and_not_issued_anew() -> None:
+    order = an_order()
+    unpaid = replace(order, payment=PaymentState.UNPAID, paid_at=None, payments=())
+    first = known(sold(order))
+    assert annulled_parts(plan(unpaid, first, annuls(), frozenset({wish("sale")}))) == ["sale"]
+    gone = [replace(first[0], state=DocumentState.ANNULLED)]
+    assert plan(unpaid, gone, annuls(), frozenset({wish("sale")})) == Plan(reason="not paid yet")
+
+
+def test_an_invoice_that_was_never_paid_lost_no_payment() -> None:
+    policy = annuls(unpaid_document=True)
+    unpaid = an_order(payment=PaymentState.UNPAID, paid_at=None, payments=())
+    assert plan(unpaid, known(sold(unpaid, policy)), policy).holds == ()
