@@ -3,7 +3,7 @@
 The documents say how much of each line they take care of; the difference to the order's lines now is the edit. A refund
 that names what fell away leads, and its credit note is enough. A line at a new price is both: credited as it was, and
 invoiced as it is. A discount that comes as a line of its own lowers the lines of its rates; one that is taken back makes
-them dearer, which waits for a person.
+them dearer, so that all is credited and invoiced anew.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,12 +25,14 @@ NOTHING = (ZERO, Decimal(0))
 class Edit:
     """Lines that fell away or shrank, by how much; lines that came or grew, cut down to what is new of them.
 
-    `repaid` fell away as well, and a refund that names no lines gives just that back.
+    `repaid` fell away as well, and a refund that names no lines gives just that back. With `anew` all that stands is
+    credited, and `come` is the whole order as it is now.
     """
 
     gone: tuple[RefundLine, ...] = ()
     come: tuple[OrderLine, ...] = ()
     repaid: tuple[RefundLine, ...] = ()
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,13 @@ def edit_of(order: Order, sales: Sequence[DocumentDraft], notes: Iterable[Docume
     if not first or not _distinct(first) or not _distinct([line.id for line in order.lines]):
         return _unchanged(order, sales[0], policy)
     notes = tuple(notes)
-    gone, come = _told_apart(order, sales, notes, policy)
+    changes = _changes(order, sales, notes, policy)
+    if any(_taken_back(change) for change in changes):
+        due = order.payment is PaymentState.PAID or policy.unpaid_document
+        return (
+            Edit(come=tuple(line for line in order.lines if not left_out(line, policy)), anew=True) if due else Edit()
+        )
+    gone, come = _told_apart(order, sales, changes, policy)
     gone, come = _without_renamed(gone, come, sales, policy)
     left = _unnamed(order, sales, gone, exchanged := sum((line.gross for line in come), ZERO))
     unnamed = _given_back(order, notes, exchanged)
@@ -62,18 +70,22 @@ def edit_of(order: Order, sales: Sequence[DocumentDraft], notes: Iterable[Docume
     raise _undecided(order, sales, "lines fell away, and a refund that names no lines gives back another amount")
 
 
+def _taken_back(change: _Change) -> bool:
+    """Whether a discount that stood as a line of its own fell away or became smaller: goods are dearer than invoiced."""
+    discount = change.had < 0 or (change.line is not None and change.line.gross < 0)
+    return discount and (change.gross > 0 or change.had > 0)
+
+
 def _told_apart(
-    order: Order, sales: Sequence[DocumentDraft], notes: Sequence[DocumentDraft], policy: Policy
+    order: Order, sales: Sequence[DocumentDraft], changes: Sequence[_Change], policy: Policy
 ) -> tuple[list[RefundLine], list[OrderLine]]:
     """What fell away and what came."""
     gone: list[RefundLine] = []
     come: list[OrderLine] = []
-    for change in _changes(order, sales, notes, policy):
+    for change in changes:
         line, gross, quantity = change.line, change.gross, change.quantity
-        if change.had < 0 or (line is not None and line.gross < 0):
-            if gross > 0 or change.had > 0:
-                raise _undecided(order, sales, "a discount that stands as a line of its own was taken back")
-            gone.append(RefundLine(line_id=change.line_id, quantity=-quantity, net=ZERO, gross=-gross))
+        if line is not None and line.gross < 0:
+            gone.append(RefundLine(line_id=line.id, quantity=-quantity, net=ZERO, gross=-gross))
         elif line is not None and change.had and (_repriced(line, gross, quantity) or _retaxed(line, sales)):
             if order.payment is PaymentState.PAID or policy.unpaid_document:
                 gone.append(RefundLine(line_id=line.id, quantity=line.quantity - quantity, net=ZERO, gross=change.had))

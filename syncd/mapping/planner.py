@@ -14,16 +14,15 @@ from syncd.domain.money import EURO, ZERO
 from syncd.domain.order import Lifecycle, LineKind, Order, PaymentState
 from syncd.domain.registers import NO_EVIDENCE, Evidence, Need
 from syncd.domain.states import DocumentState
+from syncd.mapping.amendments import add_lines, edited
 from syncd.mapping.annulments import Annulment, annulments_of, refused
 from syncd.mapping.corrections import (
     Books,
-    add_lines,
     books_of,
     cancelled,
     check_doubts,
     deposit,
     doubted,
-    edited,
     refunded,
     rest,
     unpaid_again,

@@ -224,12 +224,11 @@ DISCOUNT = a_line("-2.00", id="d", kind=LineKind.FEE)
     [
         ([CUP, PLATE], [CUP], {"refunds": (a_refund("3.00", ("2", "1", "3.00")),)}),
         ([CUP, PLATE], [CUP], {"refunds": (a_refund("3.00"),)}),
-        ([CUP, DISCOUNT], [CUP], {}),
-        ([CUP, DISCOUNT], [CUP, a_line("-1.00", id="d", kind=LineKind.FEE)], {}),
+        ([CUP, DISCOUNT], [CUP], {"refunds": (a_refund("1.00", ("1", "0", "1.00")),)}),
         ([CUP], [CUP, a_line("-2.00", id="d", kind=LineKind.FEE, rate=None)], {}),
         ([CUP, BOOK], [CUP, BOOK, a_line("-10.01", id="d", kind=LineKind.FEE)], {}),
     ],
-    ids=["other-refund", "other-amount", "lost-discount", "smaller-discount", "without VAT", "more than there is"],
+    ids=["other-refund", "other-amount", "lost discount and a refund", "without VAT", "more than there is"],
 )
 def test_what_is_neither_removal_nor_addition_waits_for_a_person(
     before: list[OrderLine], after: list[OrderLine], changes: dict[str, Any]
@@ -293,6 +292,45 @@ def test_a_line_given_away_by_a_later_discount_is_not_looked_at_again() -> None:
     given = now(CUP, BOOK, free, refunds=(a_refund("10.00"),))
     assert planned(given, documents) == [("NC", "refund-55", "10.00")]
     assert planned(given, documents) == []
+
+
+@pytest.mark.parametrize(
+    ("after", "again"),
+    [((), "25.60"), ((a_line("-1.00", id="d", kind=LineKind.FEE),), "24.60")],
+    ids=["lost", "smaller"],
+)
+def test_a_discount_that_is_taken_back_has_all_credited_and_invoiced_anew(
+    after: tuple[OrderLine, ...], again: str
+) -> None:
+    _, documents = sold(CUP, PLATE, BOOK, DISCOUNT)
+    dearer = now(CUP, PLATE, BOOK, *after)
+    assert planned(replace(dearer, payment=PaymentState.PARTIAL), documents) == []
+    assert planned(dearer, documents) == [("NC", "edit-1", "23.60"), ("FR", "extra-1", again)]
+    assert documents[-1].payment == "CS"
+    assert planned(dearer, documents) == []
+    lowered = now(CUP, PLATE, BOOK, a_line("-3.00", id="d", kind=LineKind.FEE))
+    assert planned(lowered, documents) == [("NC", "edit-2-extra-1", str(D(again) - D("22.60")))]
+    cancelled = replace(lowered, lifecycle=Lifecycle.CANCELLED, cancelled_at=LATER)
+    assert planned(cancelled, documents) == [("NC", "cancel-extra-1", "22.60")]
+
+
+def test_only_the_credit_note_of_what_is_issued_anew_is_not_repeated() -> None:
+    _, documents = sold(CUP, DISCOUNT)
+    dearer = now(CUP)
+    note, anew = plan(dearer, issued(*documents), a_policy()).documents
+    assert planned(dearer, [*documents, note]) == [("FR", "extra-1", "10.00")]
+    assert (note.totals.gross, anew.totals.gross) == (D("8.00"), D("10.00"))
+
+
+def test_what_came_later_is_issued_anew_with_the_rest() -> None:
+    _, documents = sold(CUP, DISCOUNT)
+    assert planned(now(CUP, PLATE, DISCOUNT), documents) == [("FR", "extra-1", "5.00")]
+    assert planned(now(CUP, PLATE), documents) == [
+        ("NC", "edit-1", "8.00"),
+        ("NC", "edit-1-extra-1", "5.00"),
+        ("FR", "extra-2", "15.00"),
+    ]
+    assert planned(now(CUP, PLATE), documents) == []
 
 
 def test_what_is_not_paid_yet_waits_or_becomes_an_invoice_by_policy() -> None:
