@@ -1,12 +1,14 @@
 """Orders, policies and drafts for tests: ordinary by default, special only in what a test names."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from syncd.domain.capabilities import Arithmetic, Capabilities, Limits
-from syncd.domain.document import DocumentDraft, DocumentKind
+from syncd.domain.document import Amounts, DocumentDraft, DocumentKind, IssuedDocument, IssuedLine
+from syncd.domain.facts import Fact
 from syncd.domain.money import Money, cents
 from syncd.domain.order import (
     Address,
@@ -21,9 +23,11 @@ from syncd.domain.order import (
     TaxLine,
 )
 from syncd.domain.states import DocumentState
+from syncd.intake.receive import incoming
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.planner import plan
 from syncd.mapping.policy import Policy
+from syncd.store.events import Incoming
 
 PAID_AT = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 LISBON_BUYER = Buyer(
@@ -149,3 +153,17 @@ def issued(*drafts: DocumentDraft, state: DocumentState = DocumentState.ISSUED) 
 
 def grosses(documents: Sequence[DocumentDraft]) -> list[tuple[str, str]]:
     return [(draft.kind.value, str(draft.totals.gross)) for draft in documents]
+
+
+def an_event(fact: Fact, at: datetime = PAID_AT) -> Incoming:
+    """What shop `loja` says, as the store takes it, received at that time."""
+    return replace(incoming("loja", "main", fact, source="webhook"), received_at=at)
+
+
+def an_answer(number: int, draft: DocumentDraft) -> IssuedDocument:
+    """A draft as a service would have issued it: under this id and number, to the cent."""
+    lines = tuple(IssuedLine(id=f"{number}-{position}") for position, _ in enumerate(draft.lines))
+    totals = Amounts(net=draft.expected.net, tax=draft.expected.tax, gross=draft.expected.gross)
+    return IssuedDocument(
+        provider_id=str(number), number=f"{draft.kind} A/{number}", issued_on=PAID_AT.date(), totals=totals, lines=lines
+    )

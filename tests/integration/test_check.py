@@ -10,8 +10,7 @@ from syncd.operations import check
 from syncd.settings import Settings, load
 from syncd.store import events
 from syncd.store.engine import Database
-from syncd.store.events import Incoming, new_event_id
-from tests.builders import PAID_AT
+from tests.builders import PAID_AT, an_event
 from tests.shopify_emulator import payload, raw
 
 SETTINGS = """
@@ -42,19 +41,7 @@ def _settings(folder: Path, **values: str) -> Settings:
 
 async def _tell(database: Database, body: dict[str, Any]) -> None:
     fact = Fact(kind=FactKind.ORDER, order_id=str(body["id"]), topic="order", payload=raw(body), version=PAID_AT)
-    told = Incoming(
-        event_id=new_event_id(),
-        shop="loja",
-        account="main",
-        fact=fact,
-        topic=fact.topic,
-        payload=fact.payload,
-        problem="",
-        source="webhook",
-        lane=0,
-        received_at=PAID_AT,
-    )
-    await events.accept(database, [told])
+    await events.accept(database, [an_event(fact)])
 
 
 def _said(capsys: pytest.CaptureFixture[str]) -> str:

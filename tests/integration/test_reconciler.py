@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from syncd import __version__
 from syncd.dispatch.reconciler import Desk, Reconciler
-from syncd.domain.document import Amounts, DocumentDraft, IssuedDocument, IssuedLine
 from syncd.domain.facts import Fact, FactKind
 from syncd.domain.registers import Register
 from syncd.domain.states import DocumentState, OrderState
@@ -22,8 +21,7 @@ from syncd.mapping.policy import Policy, fingerprint
 from syncd.shops.port import ShopConfig, load_shop
 from syncd.store import documents, events, orders, trail
 from syncd.store.engine import Database
-from syncd.store.events import Incoming, new_event_id
-from tests.builders import PAID_AT, a_policy
+from tests.builders import PAID_AT, a_policy, an_answer, an_event
 from tests.disarmed import disarm
 
 POLICY = a_policy(issue_on=frozenset({"paid"}))
@@ -80,7 +78,7 @@ class Office:
             told = orjson.loads(body)
             from_text = PAID_AT.fromisoformat(told["updated_at"])
             fact = Fact(kind=FactKind.ORDER, order_id=told["id"], topic="order", payload=body, version=from_text)
-            await events.accept(self.database, [replace(_incoming(fact), lane=lane)])
+            await events.accept(self.database, [replace(an_event(fact), lane=lane)])
 
     async def work(self) -> None:
         while await self.reconciler.work_off():
@@ -100,7 +98,7 @@ class Office:
         claimer = documents.Claimer(self.database, "main")
         while (claimed := await claimer.planned(PAID_AT + timedelta(days=1))) is not None:
             async with self.database.write() as connection:
-                await documents.record_issued(connection, claimed.id, _answer(claimed.id, claimed.draft), now=PAID_AT)
+                await documents.record_issued(connection, claimed.id, an_answer(claimed.id, claimed.draft), now=PAID_AT)
                 await orders.refresh_state(connection, "loja", "1001")
 
     async def state(self) -> OrderState:
@@ -108,29 +106,6 @@ class Office:
             row = await orders.get(connection, "loja", "1001")
         assert row is not None
         return row.state
-
-
-def _incoming(fact: Fact) -> Incoming:
-    return Incoming(
-        event_id=new_event_id(),
-        shop="loja",
-        account="main",
-        fact=fact,
-        topic=fact.topic,
-        payload=fact.payload,
-        problem="",
-        source="webhook",
-        lane=0,
-        received_at=PAID_AT,
-    )
-
-
-def _answer(number: int, draft: DocumentDraft) -> IssuedDocument:
-    lines = tuple(IssuedLine(id=f"{number}-{position}") for position, _ in enumerate(draft.lines))
-    totals = Amounts(net=draft.expected.net, tax=draft.expected.tax, gross=draft.expected.gross)
-    return IssuedDocument(
-        provider_id=str(number), number=f"{draft.kind} A/{number}", issued_on=PAID_AT.date(), totals=totals, lines=lines
-    )
 
 
 EXPECTED = [("sale", "FR", "24.60"), ("refund-1", "NC", "12.30"), ("refund-2", "NC", "12.30")]

@@ -16,7 +16,7 @@ from syncd import operations
 from syncd import replay as replaying
 from syncd.dispatch.reconciler import Reconciler
 from syncd.domain.capabilities import Arithmetic, Profile
-from syncd.domain.document import Amounts, DocumentDraft, DocumentKind, IssuedDocument, IssuedLine
+from syncd.domain.document import DocumentKind
 from syncd.domain.errors import SyncdError
 from syncd.domain.facts import Fact, FactKind
 from syncd.domain.states import DocumentState
@@ -26,9 +26,8 @@ from syncd.settings import Settings, load
 from syncd.store import annulments, documents, events, orders, profiles
 from syncd.store.codec import dump_draft, load_draft
 from syncd.store.engine import Database
-from syncd.store.events import Incoming, new_event_id
 from syncd.store.tables import document, event, shop_order, trail
-from tests.builders import PAID_AT
+from tests.builders import PAID_AT, an_answer, an_event
 from tests.disarmed import disarm
 
 SETTINGS = """
@@ -91,7 +90,7 @@ class Books:
             payload=orjson.dumps(told),
             version=datetime.fromisoformat(told["updated_at"]),
         )
-        await events.accept(self.database, [_incoming(fact)])
+        await events.accept(self.database, [an_event(fact)])
         await self.work()
 
     async def work(self) -> None:
@@ -105,7 +104,7 @@ class Books:
         claimer = documents.Claimer(self.database, "main")
         while (claimed := await claimer.planned(PAID_AT + timedelta(days=1))) is not None:
             async with self.database.write() as connection:
-                await documents.record_issued(connection, claimed.id, _answer(claimed.id, claimed.draft), now=PAID_AT)
+                await documents.record_issued(connection, claimed.id, an_answer(claimed.id, claimed.draft), now=PAID_AT)
                 await orders.refresh_state(connection, "loja", claimed.draft.key.order_id)
 
     async def issue(self, *states: dict[str, Any]) -> None:
@@ -144,29 +143,6 @@ class Books:
 @pytest.fixture
 def books(database_url: str, database: Database, tmp_path: Path) -> Books:
     return Books(database_url, database, tmp_path)
-
-
-def _incoming(fact: Fact) -> Incoming:
-    return Incoming(
-        event_id=new_event_id(),
-        shop="loja",
-        account="main",
-        fact=fact,
-        topic=fact.topic,
-        payload=fact.payload,
-        problem="",
-        source="webhook",
-        lane=0,
-        received_at=PAID_AT,
-    )
-
-
-def _answer(number: int, draft: DocumentDraft) -> IssuedDocument:
-    lines = tuple(IssuedLine(id=f"{number}-{position}") for position, _ in enumerate(draft.lines))
-    totals = Amounts(net=draft.expected.net, tax=draft.expected.tax, gross=draft.expected.gross)
-    return IssuedDocument(
-        provider_id=str(number), number=f"{draft.kind} A/{number}", issued_on=PAID_AT.date(), totals=totals, lines=lines
-    )
 
 
 def _differing(spans: Iterable[Replayed]) -> list[Differing]:

@@ -14,8 +14,8 @@ from syncd.mapping.policy import PaidDocument
 from syncd.providers.billpt.adapter import BillPt
 from syncd.shops.generic.adapter import TOPIC, GenericShop
 from syncd.shops.port import ShopConfig
-from syncd.store.events import Incoming, new_event_id
-from tests.builders import a_policy
+from syncd.store.events import Incoming
+from tests.builders import a_policy, an_event
 
 TAX_NUMBERS = ("212345672", "508225280")
 ARTICLES = (("CAN-1", "Caneca", 23), ("LIV-1", "Livro", 6), ("VIN-1", "Vinho", 13), ("CAM-1", "Camisola", 23))
@@ -42,18 +42,7 @@ class Story:
         fact = Fact(
             kind=FactKind.ORDER, order_id=self.order_id, topic=TOPIC, payload=orjson.dumps(told), version=version
         )
-        return Incoming(
-            event_id=new_event_id(),
-            shop="loja",
-            account="main",
-            fact=fact,
-            topic=TOPIC,
-            payload=fact.payload,
-            problem="",
-            source="webhook",
-            lane=0,
-            received_at=at,
-        )
+        return an_event(fact, at)
 
 
 def a_desk(

@@ -37,9 +37,8 @@ from syncd.shops.port import ShopConfig
 from syncd.store import documents, events, listing
 from syncd.store.documents import DocumentRow
 from syncd.store.engine import Database
-from syncd.store.events import Incoming, new_event_id
 from syncd.store.references import LedgerDirectory
-from tests.builders import a_policy
+from tests.builders import a_policy, an_event
 from tests.prove.model import PAID_AT, Fate, Killed, Known, Service, Time, a_line
 from tests.stores import SqliteTemplate, sqlite_url
 
@@ -261,18 +260,7 @@ class Shop(RuleBasedStateMachine):
         fact = Fact(
             kind=FactKind.ORDER, order_id=told["id"], topic="order", payload=orjson.dumps(told), version=version
         )
-        arrived = Incoming(
-            event_id=new_event_id(),
-            shop="loja",
-            account="main",
-            fact=fact,
-            topic=fact.topic,
-            payload=fact.payload,
-            problem="",
-            source="webhook",
-            lane=0,
-            received_at=self.time.now(),
-        )
+        arrived = an_event(fact, self.time.now())
         self.do(events.accept(self.database, [arrived]))
 
 
