@@ -49,9 +49,8 @@ async def audit_month(settings: Settings, month: str, *, json: bool) -> int:
     period = Period.month(month)
     wrong = 0
     async with AsyncExitStack() as stack:
-        parts = await open_parts(_sparing(settings), stack)
+        parts = await open_parts(settings, stack)
         for name, service in parts.services.items():
-            await parts.gateways[name].recover_budget()
             audit = PeriodAudit(parts.database, name, period)
             wrong += await _tell(audit, name, period, audit.service(service), json=json)
     return 1 if wrong else 0
@@ -67,15 +66,6 @@ async def audit_saft(settings: Settings, path: Path, month: str, *, json: bool) 
             return 1 if await _tell(audit, name, period, audit.file(saft), json=json) else 0
         finally:
             await database.close()
-
-
-def _sparing(settings: Settings) -> Settings:
-    """Half of each account's minute: the other half stays for documents that come meanwhile."""
-    halved = {
-        name: account.model_copy(update={"rate_limit": max(1, account.rate_limit // 2)})
-        for name, account in settings.accounts.items()
-    }
-    return settings.model_copy(update={"accounts": halved})
 
 
 async def _tell(

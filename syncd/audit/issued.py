@@ -79,14 +79,6 @@ async def whose(conn: AsyncConnection, account: str, markers: Collection[str]) -
     return found
 
 
-async def busy(conn: AsyncConnection, account: str, now: datetime) -> bool:
-    """Whether a live document of this account is due and could be sent instead."""
-    row = document.c
-    planned = row.state == sa.literal_column(f"'{DocumentState.PLANNED.value}'")
-    query = sa.select(row.id).where(planned, row.account == account, row.lane == 0, row.run_at <= now).limit(1)
-    return (await conn.execute(query)).scalar_one_or_none() is not None
-
-
 async def _ours(conn: AsyncConnection, account: str, which: sa.ColumnElement[bool]) -> list[Ours]:
     found: list[Ours] = []
     originals: dict[str, list[str]] = {}

@@ -1,8 +1,7 @@
 """`syncd audit --month` and `--saft`: the ledger held against the service, or against the accountant's file."""
 
-import asyncio
 from calendar import monthrange
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -13,10 +12,7 @@ from syncd.domain.document import DocumentKind
 from syncd.domain.errors import SyncdError
 from syncd.providers.port import InvoicingService
 from syncd.settings import Settings
-from syncd.store import accounts
 from syncd.store.engine import Database
-
-YIELD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +42,11 @@ class PeriodAudit:
         period: Period,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        pause: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(YIELD_SECONDS),
     ) -> None:
         self._database = database
         self._account = account
         self._period = period
         self._now = now
-        self._pause = pause
         self.documents = 0
         self.strangers = 0
 
@@ -84,7 +78,6 @@ class PeriodAudit:
     async def _kind(
         self, service: InvoicingService, kind: DocumentKind, comparison: Comparison
     ) -> AsyncIterator[Difference]:
-        await self._let_live_ones_go()
         async for page in service.issued_on(kind, self._period.first, self._period.last):
             for listed in page:
                 theirs = Theirs(
@@ -96,7 +89,6 @@ class PeriodAudit:
                 )
                 for found in self._look(comparison, theirs):
                     yield found
-            await self._let_live_ones_go()
 
     def _look(self, comparison: Comparison, theirs: Theirs) -> list[Difference]:
         self.documents += 1
@@ -122,7 +114,6 @@ class PeriodAudit:
     async def _marked(self, service: InvoicingService, strangers: list[Theirs]) -> list[Difference]:
         carried: dict[str, Theirs] = {}
         for each in strangers:
-            await self._let_live_ones_go()
             carried |= dict.fromkeys(await service.marks(each.provider_id), each)
         async with self._database.read() as connection:
             known = await issued.whose(connection, self._account, carried)
@@ -139,15 +130,6 @@ class PeriodAudit:
             for marker, (shop, order_id) in sorted(known.items())
             if not carried[marker].annulled
         ]
-
-    async def _let_live_ones_go(self) -> None:
-        """Wait while a document of an order could be sent instead: the service's minute is for those first."""
-        while True:
-            async with self._database.read() as connection:
-                busy = await issued.busy(connection, self._account, self._now())
-                if not busy or await accounts.paused(connection, self._account) is not None:
-                    return
-            await self._pause()
 
 
 def account_of(settings: Settings, nif: str) -> str:

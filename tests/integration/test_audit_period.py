@@ -141,21 +141,6 @@ async def test_what_should_have_been_issued_in_the_month_is_told(month: Month) -
     assert (found.code, found.order_id) == ("not_issued", "1003")
 
 
-async def test_a_live_document_goes_before_an_audit(month: Month) -> None:
-    await month.office.tell(a_state(1, id="1003"))
-    await month.office.work()
-    waits: list[int] = []
-
-    async def pause() -> None:
-        waits.append(sum(month.emulator.counts.values()))
-        await month.work()
-
-    before = sum(month.emulator.counts.values())
-    assert await month.at_service(pause=pause) == []
-    assert waits == [before]
-    assert len(await month.ours()) == 4
-
-
 async def test_only_the_days_that_are_asked_for_are_held_against_each_other(month: Month) -> None:
     week_ago = Period(TODAY - timedelta(days=9), TODAY - timedelta(days=7))
     assert await month.at_service(period=week_ago) == []
