@@ -1,6 +1,8 @@
 """The ledger held against the service and against an accountant's file: a real story, and what can be wrong with it."""
 
 import io
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -248,6 +250,25 @@ async def test_the_command_asks_the_service_for_a_month(
         day = max(each.issued_on for each in await month.ours())
         assert await audit_month(settings, f"{day:%Y-%m}", json=True) == 1
     assert [line["code"] for line in said(capsys) if "code" in line] == ["missing"] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "nothing to audit"),
+        (("--trail", "--month", "2026-11"), "one at a time"),
+        (("--month", "november"), "'november' is no month"),
+        (("--saft", "cut.xml"), "cut.xml: line"),
+    ],
+)
+def test_what_cannot_be_audited_ends_with_two_and_a_way_out(
+    arguments: tuple[str, ...], said: str, tmp_path: Path, sqlite_url: str
+) -> None:
+    settings_of(tmp_path, sqlite_url)
+    (tmp_path / "cut.xml").write_bytes(saft([], PERIOD.first, PERIOD.last)[:-20])
+    command = [sys.executable, "-m", "syncd", "audit", "-c", "syncd.toml", *arguments]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, said in ended.stderr, "fix: " in ended.stderr) == (2, True, True), ended.stderr
 
 
 async def test_a_file_of_another_business_or_another_month_is_refused(tmp_path: Path, database_url: str) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,8 +18,11 @@ import sqlalchemy as sa
 from multidict import CIMultiDictProxy
 
 from syncd.app import Daemon
+from syncd.domain.alert import Condition, changes
+from syncd.domain.hold import Hold
 from syncd.domain.states import OrderState
 from syncd.settings import load
+from syncd.store import accounts, alerts, attempts
 from syncd.store.engine import Database
 from syncd.store.tables import shop_order
 from syncd.web.dashboard import PAGE_SIZE
@@ -253,6 +257,19 @@ async def test_the_overview_tells_what_stands_how_and_what_waits_for_a_person(
     assert "<code>invalid_nif</code>" in page
     assert "0 of 100" in page
     assert "2026" in page
+
+
+async def test_a_paused_account_and_an_alert_say_why_and_what_to_do(database: Database, operator: Browser) -> None:
+    now = datetime.now(UTC)
+    condition = Condition(code="service_down", subject="main", message="main does not answer", fix="wait for <it>")
+    async with database.write() as connection:
+        hold = Hold(code="token", message="the token is refused", fix="make a new one")
+        await accounts.pause(connection, "main", hold, now=now)
+        await alerts.apply(connection, changes([], [condition], now=now, calm=timedelta()), now=now)
+        await attempts.begin(connection, account="main", purpose="issue", label="POST /x", sent_at=now)
+    page = (await operator.get("/")).text
+    for said in ("paused", hold.message, hold.fix, condition.message, "wait for &lt;it&gt;", "1 of 100"):
+        assert said in page
 
 
 async def test_an_order_shows_its_hold_its_documents_and_its_timeline(office: Office, operator: Browser) -> None:
