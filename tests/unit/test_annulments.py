@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from syncd.domain.capabilities import AnnulWindow
@@ -14,6 +16,9 @@ from syncd.mapping.annulments import wish
 from syncd.mapping.known import KnownDocument
 from syncd.mapping.planner import Plan, plan
 from syncd.mapping.policy import OnCancel, PaidDocument, Policy
+from syncd.operations import Known, dry_run
+from syncd.settings import load
+from syncd.terminal import show_plan
 from tests.builders import ABLE, PAID_AT, a_line, a_policy, a_refund, an_order, grosses, issued
 
 # Issued on the 20th of November: until the 25th.
@@ -201,3 +206,39 @@ def test_an_invoice_that_was_never_paid_lost_no_payment() -> None:
     policy = annuls(unpaid_document=True)
     unpaid = an_order(payment=PaymentState.UNPAID, paid_at=None, payments=())
     assert plan(unpaid, known(sold(unpaid, policy)), policy).holds == ()
+
+
+SETTINGS = """
+[accounts.main]
+provider = "billpt"
+base_url = "https://app.bill.pt"
+token = "{token}"
+[shops.loja]
+platform = "generic"
+account = "main"
+url = "https://loja.example"
+webhook_secret = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
+on_cancel = "annul"
+"""
+
+
+def test_a_dry_run_shows_what_would_be_annulled_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "syncd.toml").write_text(SETTINGS.format(token="t" * 128), "utf-8")
+    settings = load(tmp_path / "syncd.toml", {})
+    told = {
+        "id": "1001",
+        "created_at": PAID_AT.isoformat(),
+        "updated_at": PAID_AT.isoformat(),
+        "payment": "paid",
+        "total": "24.60",
+        "lines": [{"id": "a", "name": "Caneca", "quantity": 2, "gross": "24.60", "tax_rate": 23}],
+    }
+    order, out = tmp_path / "order.json", tmp_path / "issued.json"
+    order.write_bytes(orjson.dumps(told))
+    out.write_bytes(orjson.dumps(dry_run(settings, "loja", order, Known())))
+    order.write_bytes(orjson.dumps({**told, "cancelled_at": LATER.isoformat(), "updated_at": LATER.isoformat()}))
+    made = dry_run(settings, "loja", order, Known(issued=out))
+    assert made["documents"] == []
+    assert made["annulments"] == [{"key": "main/loja/1001/FR/sale", "reason": "Anulação da encomenda 1001"}]
+    show_plan(made)
+    assert "annul main/loja/1001/FR/sale: Anulação da encomenda 1001" in capsys.readouterr().out
