@@ -87,7 +87,7 @@ MUTANTS = (
     ),
     Mutant(
         guard="the search compares the marker",
-        file="syncd/providers/billpt/wire.py",
+        file="syncd/providers/billpt/answers.py",
         text="return replace(document, marker=min(carried)) if carried else None",
         without="return replace(document, marker=min(carried or markers))",
         tests=(f"{RECOVERY}::test_what_is_adopted_is_the_document_with_its_marker_and_its_line_ids",),

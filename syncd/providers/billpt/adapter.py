@@ -18,7 +18,7 @@ from syncd.domain.errors import (
     UncertainError,
 )
 from syncd.mapping.texts import shorten
-from syncd.providers.billpt import checks, lookups, references, wire
+from syncd.providers.billpt import answers, bodies, checks, lookups, references
 from syncd.providers.billpt.errors import ALREADY_ANNULLED, codes_in, error_for, message_in, parse, texts_in
 from syncd.providers.billpt.references import References
 from syncd.providers.http import JsonApi, Request
@@ -48,7 +48,7 @@ class BillPt:
             city=50,
             article_code=30,
             description=200,
-            notes=wire.NOTES_LIMIT,
+            notes=bodies.NOTES_LIMIT,
             price_decimals=10,
             discount_decimals=5,
             discounts=3,
@@ -64,7 +64,7 @@ class BillPt:
             gateway,
             timeout_seconds=config.timeout_seconds,
             error_codes=texts_in,
-            kept=wire.IMPERSONAL,
+            kept=bodies.IMPERSONAL,
         )
         self._references = References(directory, self._list)
 
@@ -76,7 +76,7 @@ class BillPt:
         # All that is needed to read the answer is known before anything leaves: once a document may exist, a failed
         # look-up must not look like a request without effect.
         ids, lists = await self._ids(issue), await self._lists()
-        body = wire.receipt_body(issue, ids) if receipt else wire.document_body(issue, ids)
+        body = bodies.receipt_body(issue, ids) if receipt else bodies.document_body(issue, ids)
         request = Request(
             method="POST",
             path="recibos" if receipt else "documentos",
@@ -117,7 +117,7 @@ class BillPt:
             yield page
 
     async def marks(self, provider_id: str) -> frozenset[str]:
-        return wire.marks_of(await self._document(provider_id, Purpose.AUDIT))
+        return answers.marks_of(await self._document(provider_id, Purpose.AUDIT))
 
     async def annul(self, provider_id: str, reason: str) -> None:
         request = Request(
@@ -125,7 +125,7 @@ class BillPt:
             path="documentos",
             purpose=Purpose.ANNUL,
             writes=True,
-            body={"documento_id": wire.id_of(provider_id), "motivo_anular": shorten(reason, wire.REASON_LIMIT)},
+            body={"documento_id": bodies.id_of(provider_id), "motivo_anular": shorten(reason, bodies.REASON_LIMIT)},
         )
         try:
             data = await self._ask(request)
@@ -133,7 +133,7 @@ class BillPt:
             if {parse(text).number for text in error.answer.codes} == {ALREADY_ANNULLED}:
                 return
             raise
-        if wire.state_of(data) != "A":
+        if answers.state_of(data) != "A":
             raise UncertainError(f"document {provider_id} is not told to be annulled", code="billpt.not_annulled")
 
     async def delete_draft(self, provider_id: str) -> None:
@@ -156,7 +156,7 @@ class BillPt:
                 path="documentos/enviar-por-email",
                 purpose=Purpose.WRITE_BACK,
                 writes=True,
-                body={"id": wire.id_of(provider_id), "email": address},
+                body={"id": bodies.id_of(provider_id), "email": address},
                 needs_json=False,
             ),
             one_record=True,
@@ -169,7 +169,7 @@ class BillPt:
                 path="documentos/nota-documento",
                 purpose=Purpose.WRITE_BACK,
                 writes=True,
-                body={"id": wire.id_of(provider_id), "nota_documento": text},
+                body={"id": bodies.id_of(provider_id), "nota_documento": text},
             ),
             one_record=True,
         )
@@ -196,7 +196,7 @@ class BillPt:
         codes = codes_in(answer.data)
         if answer.ok and not codes:
             return answer.data
-        if answer.ok and request.writes and wire.names_a_document(answer.data):
+        if answer.ok and request.writes and answers.names_a_document(answer.data):
             # Both an error and a document: it exists, whatever the error says.
             raise UncertainError("answered with an error and a document", code="billpt.error_and_document")
         if not answer.ok:
@@ -218,7 +218,7 @@ class BillPt:
 
     # -- issuing -----------------------------------------------------------------------------------------------
 
-    async def _ids(self, issue: Issue) -> wire.Ids:
+    async def _ids(self, issue: Issue) -> bodies.Ids:
         draft, code = issue.draft, issue.draft.customer.code
         known = await self._directory.get("customer", (code,))
         named = await self._directory.get("customer_name", (code,)) if known and code else {}
@@ -226,7 +226,7 @@ class BillPt:
         series, price_mode = await self._references.series(name)
         if draft.lines and draft.price_mode is not price_mode:
             raise _priced_otherwise(draft, price_mode)
-        ids = wire.Ids(
+        ids = bodies.Ids(
             series=series,
             payment=await self._references.payment(draft.payment) if draft.payment else "",
             customer=known.get(code, ""),
@@ -244,20 +244,22 @@ class BillPt:
             taxes={rate: await self._references.tax(rate, draft.region) for rate in rates},
         )
 
-    async def _corrected(self, issue: Issue, ids: wire.Ids, body: wire.Body, refused: RefusedError) -> wire.Body | None:
+    async def _corrected(
+        self, issue: Issue, ids: bodies.Ids, body: bodies.Body, refused: RefusedError
+    ) -> bodies.Body | None:
         """The body that puts right what was refused, None where nobody but a person can."""
         codes = tuple(parse(text) for text in refused.answer.codes)
-        if (cut := wire.shortened(body, codes)) is not None:
+        if (cut := bodies.shortened(body, codes)) is not None:
             return cut
         if issue.draft.kind is DocumentKind.RC or not lookups.taken(codes):
             return None
-        resolved = wire.document_body(issue, await lookups.resolve(issue.draft, ids, self._page))
+        resolved = bodies.document_body(issue, await lookups.resolve(issue.draft, ids, self._page))
         return resolved if resolved != body else None
 
-    async def _lists(self) -> wire.Lists:
+    async def _lists(self) -> answers.Lists:
         taxes = await self._references.entries(references.TAXES)
         reasons = await self._references.entries(references.EXEMPTIONS)
-        return wire.Lists(
+        return answers.Lists(
             rates={entry.id: entry.rate for entry in taxes if entry.rate is not None},
             exemptions={entry.id: entry["codigo"] for entry in reasons},
         )
@@ -271,26 +273,26 @@ class BillPt:
         )
         query = lookups.query_for(search, document_type=await self._references.document_type(kind), series=series)
         exact, others = lookups.candidates(await lookups.recent(search, query, self._page), search.draft)
-        lists = await self._lists() if exact or others else wire.Lists()
+        lists = await self._lists() if exact or others else answers.Lists()
         return await self._carrying(exact, search, lists) or await self._carrying(others, search, lists)
 
     async def _carrying(
-        self, rows: Sequence[wire.Row], search: Search, lists: wire.Lists
+        self, rows: Sequence[answers.Row], search: Search, lists: answers.Lists
     ) -> tuple[IssuedDocument, ...]:
         found = []
         for row in rows:
             data = await self._document(row.id, Purpose.VERIFY)
-            document = wire.with_marker(_understood(data, lists), data, search.markers)
+            document = answers.with_marker(_understood(data, lists), data, search.markers)
             if document is not None:
                 found.append(document)
         return tuple(found)
 
 
-def _judged(data: object, lists: wire.Lists, *, as_draft: bool) -> IssuedDocument:
+def _judged(data: object, lists: answers.Lists, *, as_draft: bool) -> IssuedDocument:
     """The document that an answer of success tells of, if it is what was asked for."""
     try:
-        document = wire.document_of(data, lists, today=_today())
-    except wire.IncompleteAnswerError as error:
+        document = answers.document_of(data, lists, today=_today())
+    except answers.IncompleteAnswerError as error:
         raise UncertainError(f"the answer lacks {error}", code="billpt.incomplete") from error
     if document.final == as_draft:
         # A draft where a document was asked for or, worse, the other way round: look before anything else is sent.
@@ -299,10 +301,10 @@ def _judged(data: object, lists: wire.Lists, *, as_draft: bool) -> IssuedDocumen
     return document
 
 
-def _understood(data: object, lists: wire.Lists) -> IssuedDocument:
+def _understood(data: object, lists: answers.Lists) -> IssuedDocument:
     try:
-        return wire.document_of(data, lists, today=_today())
-    except wire.IncompleteAnswerError as error:
+        return answers.document_of(data, lists, today=_today())
+    except answers.IncompleteAnswerError as error:
         raise NoEffectError(f"the answer lacks {error}", code="billpt.incomplete") from error
 
 

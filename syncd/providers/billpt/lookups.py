@@ -12,8 +12,9 @@ from syncd.domain.customer import FINAL_CONSUMER_NIF, CustomerKind
 from syncd.domain.document import DocumentDraft
 from syncd.domain.errors import NoEffectError
 from syncd.domain.money import CENT
+from syncd.providers.billpt.answers import IncompleteAnswerError, Row, records_of, rows_of
+from syncd.providers.billpt.bodies import CORRECTING, Ids
 from syncd.providers.billpt.errors import CODE_TAKEN, TAX_ID_OF_ANOTHER_CUSTOMER, Code
-from syncd.providers.billpt.wire import CORRECTING, Ids, IncompleteAnswerError, Row, records_of, rows_of
 from syncd.providers.port import Listed, Purpose, Search
 
 FetchPage = Callable[[str, Mapping[str, str], Purpose], Awaitable[object]]

@@ -18,9 +18,9 @@ from syncd.domain.document import (
     Reference,
 )
 from syncd.domain.errors import RefusedError
-from syncd.providers.billpt import wire
+from syncd.providers.billpt import bodies
+from syncd.providers.billpt.bodies import Ids
 from syncd.providers.billpt.errors import parse
-from syncd.providers.billpt.wire import Ids, IncompleteAnswerError, Lists
 from syncd.providers.http import encode
 from syncd.providers.port import Issue
 
@@ -108,7 +108,7 @@ def correction(*lines: DraftLine, issued: IssuedDocument | None = None, **change
 
 
 def test_a_sale_to_a_new_customer_of_new_articles_is_one_body() -> None:
-    body = wire.document_body(Issue(draft=draft(MUG, SHIPPING), marker=MARKER), IDS)
+    body = bodies.document_body(Issue(draft=draft(MUG, SHIPPING), marker=MARKER), IDS)
     assert encode(body) == (
         b'{"tipificacao":"FR","serie_id":12,"metodo_pagamento_id":33,'
         b'"contato":{"codigo":"PT212345672","nome":"Rita Lopes","nif":"212345672","email":"rita@loja.example",'
@@ -124,7 +124,7 @@ def test_a_sale_to_a_new_customer_of_new_articles_is_one_body() -> None:
 
 def test_what_the_account_knows_goes_by_id() -> None:
     ids = replace(IDS, customer="58", articles={"CAN-1": "1490"})
-    body = wire.document_body(Issue(draft=draft(MUG), marker=MARKER), ids)
+    body = bodies.document_body(Issue(draft=draft(MUG), marker=MARKER), ids)
     assert body["contato_id"] == 58
     assert "contato" not in body
     assert (body["morada"], body["codigo_postal"], body["cidade"], body["pais"]) == (
@@ -160,7 +160,7 @@ def test_an_address_is_never_filled_up_from_another_orders(
     told: dict[str, Any], sent: tuple[str | None, ...], known: str
 ) -> None:
     made = draft(MUG, customer=replace(RITA, **told))
-    body = wire.document_body(Issue(draft=made, marker=MARKER), replace(IDS, customer=known))
+    body = bodies.document_body(Issue(draft=made, marker=MARKER), replace(IDS, customer=known))
     assert tuple(body.get(name) for name in ("morada", "codigo_postal", "cidade", "pais")) == sent
 
 
@@ -176,57 +176,57 @@ def test_an_address_is_never_filled_up_from_another_orders(
 )
 def test_a_customer_whom_the_account_knows_by_another_name_is_named_below(stored: str, said: str) -> None:
     ids = replace(IDS, customer="58", customer_name=stored)
-    assert wire.document_body(Issue(draft=draft(MUG), marker=MARKER), ids)["observacoes"] == said
+    assert bodies.document_body(Issue(draft=draft(MUG), marker=MARKER), ids)["observacoes"] == said
 
 
 def test_a_name_that_was_cut_is_no_other_name() -> None:
     cut = replace(RITA, name="Rita Maria", cut=("name cut at 10 characters, in full: Rita Maria Lopes",))
     ids = replace(IDS, customer="58", customer_name="Rita Maria Lopes")
-    body = wire.document_body(Issue(draft=draft(MUG, customer=cut), marker=MARKER), ids)
+    body = bodies.document_body(Issue(draft=draft(MUG, customer=cut), marker=MARKER), ids)
     assert body["observacoes"] == "Encomenda 1001"
 
 
 def test_a_long_note_gives_way_to_the_name() -> None:
     ids = replace(IDS, customer="58", customer_name="Ana Sousa")
-    said = wire.document_body(Issue(draft=draft(MUG, notes="Encomenda " * 30), marker=MARKER), ids)["observacoes"]
+    said = bodies.document_body(Issue(draft=draft(MUG, notes="Encomenda " * 30), marker=MARKER), ids)["observacoes"]
     assert said.endswith(". Cliente na encomenda: Rita Lopes")
-    assert len(said) <= wire.NOTES_LIMIT
+    assert len(said) <= bodies.NOTES_LIMIT
 
 
 def test_each_of_successive_discounts_has_a_field_of_its_own() -> None:
     line = replace(MUG, discount=Decimal(10), successive=(Decimal(5), Decimal("2.5")))
-    (sent,) = wire.document_body(Issue(draft=draft(line), marker=MARKER), IDS)["produtos"]
+    (sent,) = bodies.document_body(Issue(draft=draft(line), marker=MARKER), IDS)["produtos"]
     assert [sent[f"desconto_{number}"] for number in (1, 2, 3)] == [Decimal(10), Decimal(5), Decimal("2.5")]
 
 
 def test_the_final_consumer_is_no_contact_at_all() -> None:
-    body = wire.document_body(Issue(draft=draft(MUG, customer=NOBODY), marker=MARKER), replace(IDS, customer="1"))
+    body = bodies.document_body(Issue(draft=draft(MUG, customer=NOBODY), marker=MARKER), replace(IDS, customer="1"))
     assert not {"contato", "contato_id", "morada", "pais"} & body.keys()
 
 
 def test_a_named_buyer_without_a_number_sends_none() -> None:
     abroad = replace(RITA, tax_id="999999990", country="DE", code="C-1", postcode="", email="")
-    contact = wire.document_body(Issue(draft=draft(MUG, customer=abroad), marker=MARKER), IDS)["contato"]
+    contact = bodies.document_body(Issue(draft=draft(MUG, customer=abroad), marker=MARKER), IDS)["contato"]
     assert not {"nif", "codigo_postal", "email"} & contact.keys()
     assert contact["pais"] == "DE"
 
 
 def test_a_document_without_payment_and_series_names_neither() -> None:
     ft = draft(MUG, kind=DocumentKind.FT, payment="", notes="")
-    body = wire.document_body(Issue(draft=ft, marker=MARKER), replace(IDS, series="", payment=""))
+    body = bodies.document_body(Issue(draft=ft, marker=MARKER), replace(IDS, series="", payment=""))
     assert not {"serie_id", "metodo_pagamento_id", "observacoes", "arredondamento"} & body.keys()
 
 
 @pytest.mark.parametrize("rounding", ["0.02", "-0.03"])
 def test_a_manual_rounding_is_sent_only_where_there_is_one(rounding: str) -> None:
-    body = wire.document_body(Issue(draft=draft(MUG, rounding=Decimal(rounding)), marker=MARKER), IDS)
+    body = bodies.document_body(Issue(draft=draft(MUG, rounding=Decimal(rounding)), marker=MARKER), IDS)
     assert body["arredondamento"] == Decimal(rounding)
 
 
 def test_a_draft_and_its_final_form_differ_in_two_fields_only() -> None:
     sale = draft(MUG, SHIPPING)
-    as_draft = wire.document_body(Issue(draft=sale, marker=MARKER, as_draft=True), IDS)
-    final = wire.document_body(Issue(draft=sale, marker=MARKER, finalise="3499"), IDS)
+    as_draft = bodies.document_body(Issue(draft=sale, marker=MARKER, as_draft=True), IDS)
+    final = bodies.document_body(Issue(draft=sale, marker=MARKER, finalise="3499"), IDS)
     assert (as_draft.pop("terminado"), final.pop("terminado"), final.pop("id")) == (0, 1, 3499)
     assert as_draft == final
 
@@ -234,7 +234,7 @@ def test_a_draft_and_its_final_form_differ_in_two_fields_only() -> None:
 def test_a_credit_note_points_with_every_line_at_the_line_that_it_corrects() -> None:
     second = replace(SHIPPING, original=1)
     issue = correction(replace(MUG, quantity=Decimal("0.5"), original=0), second)
-    body = wire.document_body(issue, replace(IDS, customer="99"))
+    body = bodies.document_body(issue, replace(IDS, customer="99"))
     assert body["tipificacao"] == "NC"
     assert body["contato_id"] == 58  # the original's, whatever is known now
     assert [(line["lancamento_pai_id"], line["item_id"], line["quantidade"]) for line in body["produtos"]] == [
@@ -244,14 +244,14 @@ def test_a_credit_note_points_with_every_line_at_the_line_that_it_corrects() -> 
     assert body["observacoes"] == "Devolução"
     assert body["nota_documento"] == MARKER
     assert "metodo_pagamento_id" in body
-    assert "metodo_pagamento_id" not in wire.document_body(
+    assert "metodo_pagamento_id" not in bodies.document_body(
         correction(replace(MUG, original=0), payment=""), replace(IDS, payment="")
     )
 
 
 def test_a_credit_note_over_an_original_without_article_ids_sends_the_article() -> None:
     issue = correction(replace(MUG, original=0), issued=original(lines=(IssuedLine(id="7001"),)))
-    line = wire.document_body(issue, IDS)["produtos"][0]
+    line = bodies.document_body(issue, IDS)["produtos"][0]
     assert (line["codigo"], line["lancamento_pai_id"]) == ("CAN-1", 7001)
 
 
@@ -267,7 +267,7 @@ def test_a_credit_note_over_an_original_without_article_ids_sends_the_article() 
 )
 def test_a_correction_of_nothing_is_refused_before_it_is_sent(issue: Issue) -> None:
     with pytest.raises(RefusedError) as caught:
-        wire.document_body(issue, IDS)
+        bodies.document_body(issue, IDS)
     assert caught.value.code == "billpt.original_unknown"
 
 
@@ -275,7 +275,7 @@ def test_a_correction_of_nothing_is_refused_before_it_is_sent(issue: Issue) -> N
 def test_a_document_for_the_rest_names_the_deposit_that_it_follows(notes: str) -> None:
     deposit = DocumentKey("main", "loja", "1001", DocumentKind.FR, "deposit-1")
     made = draft(MUG, references=(Reference(key=deposit, amount=Decimal("4.50")),), notes=notes)
-    said = wire.document_body(Issue(draft=made, marker=MARKER, originals={deposit: original()}), IDS)["observacoes"]
+    said = bodies.document_body(Issue(draft=made, marker=MARKER, originals={deposit: original()}), IDS)["observacoes"]
     assert said.startswith(notes[:14])
     assert said.endswith(". Deduzido o adiantamento: FR WEB/17 (4.50)")
     assert len(said) <= 200
@@ -289,7 +289,7 @@ def receipt(**changes: Any) -> Issue:
 
 
 def test_a_receipt_settles_its_invoice_and_carries_its_marker_in_the_remarks() -> None:
-    assert encode(wire.receipt_body(receipt(), replace(IDS, receipt_type="28"))) == (
+    assert encode(bodies.receipt_body(receipt(), replace(IDS, receipt_type="28"))) == (
         b'{"contato_id":58,"tipo_documento_id":28,"serie_id":12,"metodo_pagamento_id":33,'
         b'"documentos":[{"documento_id":3501,"total":25.00}],'
         b'"observacoes":"Encomenda 1001 syncd:7kq2m9xw4hzt"}'
@@ -297,19 +297,19 @@ def test_a_receipt_settles_its_invoice_and_carries_its_marker_in_the_remarks() -
 
 
 def test_a_receipts_marker_survives_long_remarks() -> None:
-    remarks = wire.receipt_body(receipt(notes="palavra " * 40), IDS)["observacoes"]
+    remarks = bodies.receipt_body(receipt(notes="palavra " * 40), IDS)["observacoes"]
     assert len(remarks) <= 200
     assert remarks.endswith(f"palavra {MARKER}")
 
 
 def test_a_receipt_of_nothing_is_refused() -> None:
     with pytest.raises(RefusedError):
-        wire.receipt_body(replace(receipt(), originals={}), IDS)
+        bodies.receipt_body(replace(receipt(), originals={}), IDS)
 
 
-def shortened(*codes: str) -> wire.Body | None:
-    body = wire.document_body(Issue(draft=draft(MUG, notes="Encomenda 1001"), marker=MARKER), IDS)
-    return wire.shortened(body, [parse(code) for code in codes])
+def shortened(*codes: str) -> bodies.Body | None:
+    body = bodies.document_body(Issue(draft=draft(MUG, notes="Encomenda 1001"), marker=MARKER), IDS)
+    return bodies.shortened(body, [parse(code) for code in codes])
 
 
 def test_texts_that_are_too_long_are_cut_at_a_word_wherever_the_field_stands() -> None:
@@ -334,150 +334,3 @@ def test_texts_that_are_too_long_are_cut_at_a_word_wherever_the_field_stands() -
 )
 def test_nothing_else_is_cut(codes: tuple[str, ...]) -> None:
     assert shortened(*codes) is None
-
-
-ANSWER: dict[str, Any] = {
-    "id": 3501,
-    "estado": "N",
-    "terminado": 1,
-    "contato_id": 58,
-    "invoice_number": "FR WEB/17",
-    "invoice_date": "2026-11-20",
-    "net_total": "21.26",
-    "tax_total": "3.74",
-    "gross_total": "25.00",
-    "nota_documento": MARKER,
-    "token_download": "a93f",
-    "contato": {"id": 9058, "nif": 212345672},
-    "lancamentos": [
-        {
-            "id": 7001,
-            "item_id": 1490,
-            "imposto_id": 13576,
-            "motivo_isencao_id": None,
-            "net_total": "16.26",
-            "tax_total": "3.74",
-            "gross_total": "20.00",
-            "item": {"codigo": "CAN-1"},
-        },
-        {
-            "id": 7002,
-            "item_id": 1491,
-            "imposto_id": 0,
-            "motivo_isencao_id": 21,
-            "net_total": "5.00",
-            "tax_total": "0.00",
-            "gross_total": "5.00",
-        },
-    ],
-}
-LISTS = Lists(rates={"13576": Decimal(23)}, exemptions={"21": "M05"})
-
-
-def read(**changes: Any) -> IssuedDocument:
-    return wire.document_of({**ANSWER, **changes}, LISTS, today=TODAY)
-
-
-def test_an_answer_is_read_whole() -> None:
-    assert read() == IssuedDocument(
-        provider_id="3501",
-        number="FR WEB/17",
-        issued_on=date(2026, 11, 20),
-        totals=Amounts(net=Decimal("21.26"), tax=Decimal("3.74"), gross=Decimal("25.00")),
-        lines=(
-            IssuedLine(
-                id="7001",
-                article_id="1490",
-                code="CAN-1",
-                vat_rate=Decimal(23),
-                net=Decimal("16.26"),
-                tax=Decimal("3.74"),
-                gross=Decimal("20.00"),
-            ),
-            IssuedLine(
-                id="7002",
-                article_id="1491",
-                vat_rate=Decimal(0),
-                exemption="M05",
-                net=Decimal("5.00"),
-                tax=Decimal("0.00"),
-                gross=Decimal("5.00"),
-            ),
-        ),
-        customer_id="58",
-        marker=MARKER,
-        download_token="a93f",
-    )
-
-
-def test_a_draft_has_no_number_and_perhaps_no_date() -> None:
-    document = read(terminado=0, invoice_number="", invoice_date=None)
-    assert not document.final
-    assert (document.number, document.issued_on) == ("", TODAY)
-
-
-def test_a_receipts_answer_is_short_and_has_numbers_for_amounts() -> None:
-    short = {"id": 9, "invoice_number": "RC WEB/1", "terminado": True}
-    short |= {"gross_total": Decimal("25.10"), "net_total": 25, "tax_total": 0}
-    document = wire.document_of(short, LISTS, today=TODAY)
-    assert (document.number, document.totals.gross, document.final) == ("RC WEB/1", Decimal("25.10"), True)
-    assert (document.lines, document.issued_on) == ((), TODAY)
-
-
-@pytest.mark.parametrize(
-    ("line", "rate", "exemption"),
-    [
-        ({"imposto": 23}, Decimal(23), None),
-        ({"imposto": "23.00"}, Decimal(23), None),
-        ({"imposto": {"id": 1, "valor": 6}}, Decimal(6), None),
-        ({"imposto_id": 4711}, None, None),
-        ({"imposto_id": None, "motivo_isencao_id": 4711}, Decimal(0), None),
-        ({"imposto": 0, "isencao": "M10"}, Decimal(0), "M10"),
-        ({}, None, None),
-    ],
-)
-def test_a_lines_rate_is_read_however_it_is_told(
-    line: dict[str, Any], rate: Decimal | None, exemption: str | None
-) -> None:
-    amounts = {"net_total": "1.00", "tax_total": "0.00", "gross_total": "1.00"}
-    found = read(lancamentos=[{"id": 1, **amounts, **line}]).lines[0]
-    assert (found.vat_rate, found.exemption) == (rate, exemption)
-
-
-def test_an_annulled_document_is_seen() -> None:
-    assert read(estado="A").annulled
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"id": None},
-        {"id": True},
-        {"invoice_number": ""},
-        {"gross_total": None},
-        {"gross_total": "muito"},
-        {"tax_total": 3.74},
-        {"lancamentos": [{"id": 1}]},
-        {"lancamentos": ["x"]},
-    ],
-)
-def test_a_success_that_does_not_tell_all_is_none(changes: dict[str, Any]) -> None:
-    with pytest.raises(IncompleteAnswerError):
-        read(**changes)
-
-
-@pytest.mark.parametrize("data", [None, [], "Enviado com sucesso", 7])
-def test_an_answer_that_is_no_document_is_none(data: object) -> None:
-    with pytest.raises(IncompleteAnswerError):
-        wire.document_of(data, LISTS, today=TODAY)
-
-
-def test_a_marker_is_compared_whole() -> None:
-    document = read()
-    carried = wire.with_marker(document, ANSWER, frozenset({"syncd:other", MARKER}))
-    assert carried is not None
-    assert carried.marker == MARKER
-    assert wire.with_marker(document, ANSWER, frozenset({MARKER[:-1]})) is None
-    remarks = {**ANSWER, "nota_documento": None, "observacoes": f"Encomenda 1001 {MARKER}"}
-    assert wire.with_marker(read(nota_documento=None), remarks, frozenset({MARKER})) is not None
-    assert wire.with_marker(read(nota_documento=None), remarks, frozenset({"Encomenda 1001"})) is None
