@@ -88,6 +88,7 @@ class Dispatcher:
         self._faults = recovery.Faults()
         self._searches: dict[int, int] = {}  # that failed, by document
         self._looks: dict[int, SecondLook] = {}  # by document; the ledger has them too
+        self._just_looked = False  # between two second looks a document goes out: they can be many after an outage
         self._unsettled = True  # something may have been left in flight by an earlier process or a lost database
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -114,14 +115,18 @@ class Dispatcher:
         if await self._paused():
             return max(0.0, (self._check_at - self._now()).total_seconds())
         now = self._now()
+        look = min((look for look in self._looks.values() if look.at <= now), key=lambda look: look.at, default=None)
         if (claimed := await self._claimer.uncertain(now)) is not None:
             await self._settle(claimed)
-        elif (look := min(self._looks.values(), key=lambda look: look.at, default=None)) and look.at <= now:
+        elif look and not self._just_looked:
             await self._look_again(look)
         elif (taken := await annulments.take(self._database, self._account.name, now)) is not None:
             await self._annul(taken)
         elif (claimed := await self._claimer.planned(now)) is not None:
+            self._just_looked = False
             await self._issue(claimed)
+        elif look:
+            await self._look_again(look)
         else:
             return IDLE_SECONDS
         if self._failures < 2:
@@ -258,7 +263,7 @@ class Dispatcher:
 
     async def _look_again(self, look: SecondLook) -> None:
         """A document that was judged absent and sent again: whether the first one came into being after all."""
-        claimed = look.claimed
+        claimed, self._just_looked = look.claimed, True
         with self._on_behalf(claimed):
             try:
                 async with self._database.read() as connection:

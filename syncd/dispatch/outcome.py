@@ -17,6 +17,7 @@ from syncd.domain.patience import backoff
 from syncd.domain.states import DocumentState
 
 STALE_TRIES = 4
+LONGEST_WAIT = timedelta(minutes=1)  # the account's own rest keeps requests few while a service is away
 PLANNING = timedelta(seconds=2)  # a new plan is ready by then, and has its own time
 
 
@@ -45,7 +46,8 @@ def outcome_of(error: ServiceError, *, attempt: int, jitter: float, settle: time
             if attempt >= STALE_TRIES:
                 outcome = Outcome(state=DocumentState.HELD, hold=as_hold)
         case NoEffectError():
-            outcome = Outcome(state=DocumentState.PLANNED, delay=error.retry_after or backoff(attempt, jitter))
+            delay = error.retry_after or min(backoff(attempt, jitter), LONGEST_WAIT)
+            outcome = Outcome(state=DocumentState.PLANNED, delay=delay)
         case DiscrepancyError():
             outcome = Outcome(state=DocumentState.ISSUED, hold=as_hold)
         case _:

@@ -210,6 +210,24 @@ async def test_the_second_look_outlives_the_process(sqlite_url: str) -> None:
         assert [document.number for document in bench.living()][1:] == [row.number]
 
 
+async def test_between_two_second_looks_a_document_goes_out(sqlite_url: str) -> None:
+    async with a_bench(sqlite_url) as bench, bench.world.process() as process:
+        for number in ("a", "b", "c"):
+            bench.fail(FaultKind.ERROR_BEFORE)
+            await bench.tell(an_order(number))
+            await bench.work(process)
+        await bench.settle(process)  # all three are absent, and sent again
+        await asyncio.sleep(10 * SETTLE.total_seconds())
+        for number in ("d", "e"):
+            await bench.tell(an_order(number))
+        while await process.reconciler.work_off():
+            pass
+        done = []
+        while not await process.dispatcher.step():
+            done.append((len(process.dispatcher._looks), len(bench.living()) - 4))
+        assert done == [(2, 0), (2, 1), (1, 1), (1, 2), (0, 2)]
+
+
 async def test_a_document_that_surfaces_after_its_order_was_cancelled_is_credited(sqlite_url: str) -> None:
     async with a_bench(sqlite_url) as bench, bench.world.process() as process:
         story = an_order()

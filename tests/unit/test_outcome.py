@@ -53,6 +53,10 @@ def test_an_id_that_stays_unknown_is_held_in_the_end() -> None:
     assert outcome(StaleReferenceError("gone", kinds=("article",)), attempt=4).state is DocumentState.HELD
 
 
+def test_a_document_that_failed_for_hours_goes_out_within_a_minute_of_the_services_return() -> None:
+    assert outcome(NoEffectError("not reached"), attempt=40).delay == timedelta(minutes=1)
+
+
 def test_waiting_grows_and_ends_at_about_nine_minutes() -> None:
     assert [backoff(attempt).total_seconds() for attempt in (1, 2, 5, 10, 99_999)] == [1, 2, 16, 512, 512]
 
