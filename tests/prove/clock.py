@@ -6,7 +6,7 @@ A time-out of half a minute costs nothing, and nothing depends on how fast the m
 import asyncio
 import selectors
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._seconds: float | None = None
-        self._outside = 0
+        self._outside: list[Callable[[], bool]] = []
         self._day = datetime.min.replace(tzinfo=UTC)
         super().__init__(_Selector(self))
 
@@ -45,19 +45,22 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
                 self._seconds = None
 
     @contextmanager
-    def outside(self) -> Iterator[None]:
-        """Inside, something that is not simulated is waited for (a database server): time stands still."""
-        self._outside += 1
+    def outside(self, given_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Inside, something that is not simulated is waited for (a database server): time stands still.
+
+        Not for those of whom `given_up` is true: who waits for something that another held when both died waits for ever.
+        """
+        self._outside.append(given_up)
         try:
             yield
         finally:
-            self._outside -= 1
+            self._outside.remove(given_up)
 
     def pass_over(self, seconds: float | None) -> float | None:
         """How long the selector may really wait, when it was asked to wait so long."""
         if self._seconds is None or seconds == 0:
             return seconds
-        if self._outside:
+        if not all(given_up() for given_up in self._outside):
             return None
         if seconds is None:
             raise RuntimeError("nothing is left that could ever happen")

@@ -37,14 +37,14 @@ class ServerDatabase(Database):
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         self._fate.step()
-        with the_loop().outside():
+        with the_loop().outside(lambda: self._fate.dead):
             async with super().read() as connection:
                 yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         self._fate.step()
-        with the_loop().outside():
+        with the_loop().outside(lambda: self._fate.dead):
             async with super().write() as connection:
                 yield connection
         self._fate.step()
