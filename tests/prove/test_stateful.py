@@ -144,7 +144,9 @@ class Shop(RuleBasedStateMachine):
     @rule(hours=st.sampled_from((-24, -1, 1, 24)))
     def set_the_clock(self, hours: int) -> None:
         self.time.wall += timedelta(hours=hours)
-        self.do(self.dispatcher.step())  # a process that has nothing to do looks every second
+        # A process that has nothing to do looks every second: both of its parts notice.
+        self.do(self.dispatcher.step())
+        self.do(self.reconciler.work_off())
 
     @rule()
     def restart(self) -> None:
