@@ -114,7 +114,7 @@ SAMPLE = [
     *(Cut("before commit", at) for at in (48, 54)),
     *(Cut(stage, at) for stage, at in (("half sent", 2), ("sent", 1), ("headers there", 1), ("answer there", 2))),
 ]
-CUTS = [*EVERY_COMMIT, *REQUESTS] if os.environ.get("SYNCD_EVERY_CUT") else SAMPLE
+CUTS = [*EVERY_COMMIT, *REQUESTS] if os.environ.get("PROVE_EVERY_CUT") else SAMPLE
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Told:
 def tell(stories: int, *, workers: int) -> Told:
     """Stories drawn at random; each process plays its share of them, and shows the one that went wrong."""
     share = -(-stories // workers)
-    environ = os.environ | {"SYNCD_STORIES": str(share)}
+    environ = os.environ | {"PROVE_STORIES": str(share)}
     command = [sys.executable, "-m", "pytest", "-q", STORIES]
     playing = [subprocess.Popen(command, cwd=ROOT, env=environ) for _ in range(workers)]
     return Told(stories=share * workers, failed=sum(each.wait() != 0 for each in playing))
@@ -42,7 +42,7 @@ def tell(stories: int, *, workers: int) -> Told:
 def sweep(folder: Path, *, every: bool, workers: int) -> list[Sweep]:
     """Kill a real daemon at each cut, or at a sample of them."""
     found = folder / "cuts.xml"
-    environ = os.environ | ({"SYNCD_EVERY_CUT": "1"} if every else {})
+    environ = os.environ | ({"PROVE_EVERY_CUT": "1"} if every else {})
     command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), f"--junitxml={found}", TESTS]
     subprocess.run(command, cwd=ROOT, env=environ, check=False)
     cuts: Counter[str] = Counter()

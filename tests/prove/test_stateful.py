@@ -277,10 +277,10 @@ def test_each_due_document_exists_once_and_nothing_is_lost(tmp_path: Path) -> No
     run_state_machine_as_test(
         Shop,
         settings=settings(
-            max_examples=int(os.environ.get("SYNCD_STORIES", "15")),
+            max_examples=int(os.environ.get("PROVE_STORIES", "15")),
             stateful_step_count=30,
             deadline=None,
-            derandomize="SYNCD_STORIES" not in os.environ,
+            derandomize="PROVE_STORIES" not in os.environ,
             suppress_health_check=list(HealthCheck),
         ),
     )
