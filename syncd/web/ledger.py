@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from syncd.domain.document import SALES
 from syncd.domain.states import DocumentState, OrderState
 from syncd.mapping.deadlines import annul_until
 from syncd.mapping.report import document_json
@@ -15,6 +16,7 @@ from syncd.store.documents import DocumentRow
 from syncd.store.engine import Database
 from syncd.store.orders import OrderRow
 
+GONE = frozenset({DocumentState.WITHDRAWN, DocumentState.ANNULLED})
 # Documents whose deadline still runs.
 NOT_YET = frozenset(DocumentState) - {
     DocumentState.ISSUED,
@@ -77,6 +79,8 @@ async def one_order(database: Database, shop: str, order_id: str) -> dict[str, A
 def order_json(row: OrderRow, found: list[DocumentRow]) -> dict[str, Any]:
     """The public shape; amounts are strings with two decimals, None until issued."""
     hold = row.hold or next((document.hold for document in found if document.hold), None)
+    # Only sales that nothing corrects or settles can be annulled.
+    alone = all(document.kind in SALES for document in found if document.state not in GONE)
     due = [row.deadline_at, *(document.deadline_at for document in found if document.state in NOT_YET)]
     deadline = min((moment for moment in due if moment is not None), default=None)
     return {
@@ -87,11 +91,11 @@ def order_json(row: OrderRow, found: list[DocumentRow]) -> dict[str, Any]:
         "hold": {"code": hold.code, "message": hold.message, "fix": hold.fix} if hold else None,
         "waiting": {"for": row.awaits} if row.awaits else None,
         "deadline": _local(deadline),
-        "documents": [_document(document) for document in found],
+        "documents": [_document(document, alone=alone) for document in found],
     }
 
 
-def _document(row: DocumentRow) -> dict[str, Any]:
+def _document(row: DocumentRow, *, alone: bool) -> dict[str, Any]:
     return {
         "key": row.key,
         "kind": row.kind,
@@ -104,7 +108,7 @@ def _document(row: DocumentRow) -> dict[str, Any]:
         "issued_at": row.issued_at.isoformat() if row.issued_at else None,
         "deadline": _local(row.deadline_at),
         "annul_until": annul_until(row.issued_at.astimezone(LISBON).date()).isoformat()
-        if row.issued_at and row.state is not DocumentState.ANNULLED
+        if alone and row.issued_at and row.state not in GONE
         else None,
     }
 

@@ -21,6 +21,7 @@ from syncd.mapping.policy import Policy, fingerprint
 from syncd.shops.port import ShopConfig, load_shop
 from syncd.store import documents, events, orders, trail
 from syncd.store.engine import Database
+from syncd.web.ledger import list_orders
 from tests.builders import PAID_AT, a_policy, an_answer, an_event
 from tests.disarmed import disarm
 
@@ -117,6 +118,18 @@ def orders_of_arrival() -> list[Sequence[bytes]]:
     chance = random.Random(7)
     repeated = [chance.sample([ALL_BACK, *chance.choices(states, k=9)], 10) for _ in range(20)]
     return [*itertools.permutations(states), *repeated]
+
+
+async def test_what_was_credited_is_not_shown_as_to_be_annulled(database: Database) -> None:
+    office = Office(database)
+    seen = []
+    for body in (PAID, ONE_BACK):
+        await office.tell(body)
+        await office.work()
+        await office.issue_all()
+        (listed,) = [entry async for entry in list_orders(database)]
+        seen.append([document["annul_until"] for document in listed["documents"]])
+    assert seen == [["2026-11-25"], [None, None]]
 
 
 async def test_that_a_gift_needs_no_document_stands_in_the_trail(database: Database) -> None:
