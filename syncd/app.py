@@ -190,7 +190,9 @@ class Daemon:
                 await engine.upgrade(self._settings.database.url)
             try:
                 await self._work(parts, stop)
-            except BaseException:
+            except (
+                BaseException
+            ):  # a cancellation, too: nothing that was started may outlive its parts; then it goes on up
                 await self._abandon()
                 raise
         log.info("syncd.stopped")

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -210,15 +210,14 @@ class Dispatcher:
         self._metrics.documents.labels(self._account.name, taken.key.kind.value, outcome.state.value).inc()
 
     async def _send(self, claimed: Claimed) -> IssuedDocument:
-        originals = await self._originals(claimed)
+        originals = await self._issued(reference.key for reference in claimed.draft.references)
         return await self._prover.issue(claimed, Issue(draft=claimed.draft, marker=claimed.marker, originals=originals))
 
-    async def _originals(self, claimed: Claimed) -> Mapping[DocumentKey, IssuedDocument]:
-        keys = [reference.key for reference in claimed.draft.references]
-        if not keys:
+    async def _issued(self, keys: Iterable[DocumentKey]) -> Mapping[DocumentKey, IssuedDocument]:
+        if not (wanted := list(keys)):
             return {}
         async with self._database.read() as connection:
-            return await documents.originals(connection, keys)
+            return await documents.originals(connection, wanted)
 
     async def _settle(self, claimed: Claimed) -> None:
         """Look for a document whose outcome is unknown: adopt it, plan it again, or hold it for a person."""
@@ -266,8 +265,7 @@ class Dispatcher:
         claimed, self._just_looked = look.claimed, True
         with self._on_behalf(claimed):
             try:
-                async with self._database.read() as connection:
-                    known = await documents.originals(connection, [claimed.key])
+                known = await self._issued([claimed.key])
                 keep = known[claimed.key].provider_id if known else ""
                 verdict = await recovery.settle(self._service, await self._search(claimed), keep=keep)
             except ServiceError as error:
@@ -306,7 +304,7 @@ class Dispatcher:
         now = self._now()
         async with self._database.write() as connection:
             await documents.record_issued(connection, claimed.id, issued, now=now, hold=hold)
-            await self._learn(connection, claimed, issued)
+            await references.learn(connection, self._account.name, claimed.draft, issued)
             await orders.refresh_state(connection, claimed.key.shop, claimed.key.order_id)
             detail = {**trail.figures(claimed.draft, issued), **deadline_of(claimed.draft).overrun(now)}
             await self._write_trail(connection, claimed, trail.ADOPTED if adopted else trail.ISSUED, detail)
@@ -317,22 +315,6 @@ class Dispatcher:
             "document.done", result=result, account=self._account.name, document=str(claimed.key), number=issued.number
         )
         self._work.set()
-
-    async def _learn(self, connection: AsyncConnection, claimed: Claimed, issued: IssuedDocument) -> None:
-        """Keep the service's ids: known customers and articles go by id, and a search finds them."""
-        customer = claimed.draft.customer
-        if issued.customer_id:
-            await references.put_many(connection, self._account.name, "customer", {customer.code: issued.customer_id})
-        if issued.customer_name and customer.code:
-            named = {customer.code: issued.customer_name}
-            await references.put_many(connection, self._account.name, "customer_name", named)
-        articles = {
-            line.code: answered.article_id
-            for line, answered in zip(claimed.draft.lines, issued.lines, strict=False)
-            if answered.article_id and not claimed.draft.references
-        }
-        if articles:
-            await references.put_many(connection, self._account.name, "article", articles)
 
     async def _failed(self, claimed: Claimed, error: ServiceError) -> None:
         self._faults.note(claimed.id, error)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from syncd.domain.document import DocumentDraft, IssuedDocument
 from syncd.store.engine import Database, insert
 from syncd.store.tables import reference
 
@@ -91,3 +92,18 @@ async def _entries(
     conn: AsyncConnection, query: sa.Select[tuple[str, str]], **given: str | tuple[str, ...]
 ) -> Mapping[str, str]:
     return {row.code: row.value for row in await conn.execute(query, given)}
+
+
+async def learn(conn: AsyncConnection, account: str, draft: DocumentDraft, issued: IssuedDocument) -> None:
+    """Keep the service's ids: known customers and articles go by id, and a search finds them."""
+    customer = draft.customer
+    if issued.customer_id:
+        await put_many(conn, account, "customer", {customer.code: issued.customer_id})
+    if issued.customer_name and customer.code:
+        await put_many(conn, account, "customer_name", {customer.code: issued.customer_name})
+    articles = {
+        line.code: answered.article_id
+        for line, answered in zip(draft.lines, issued.lines, strict=False)
+        if answered.article_id and not draft.references
+    }
+    await put_many(conn, account, "article", articles)
