@@ -190,9 +190,8 @@ class Daemon:
                 await engine.upgrade(self._settings.database.url)
             try:
                 await self._work(parts, stop)
-            except (
-                BaseException
-            ):  # a cancellation, too: nothing that was started may outlive its parts; then it goes on up
+            except BaseException:
+                # A cancellation as well: nothing that was started may outlive its parts. Then it goes on up.
                 await self._abandon()
                 raise
         log.info("syncd.stopped")
