@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,18 +58,18 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(*, waits_for_disk: bool = False) -> Iterator[PostgresServer]:
     """The server of SYNCD_TEST_POSTGRES_URL, else one of our own in a temporary folder that is removed afterwards."""
     if url := os.environ.get("SYNCD_TEST_POSTGRES_URL"):
         with _template(url) as server:
             yield server
         return
-    with _own_server() as url, _template(url) as server:
+    with _own_server(() if waits_for_disk else _UNSAFE_BUT_FAST) as url, _template(url) as server:
         yield server
 
 
 @contextmanager
-def _own_server() -> Iterator[str]:
+def _own_server(settings: Sequence[str]) -> Iterator[str]:
     with warnings.catch_warnings():
         # It looks for a folder for its lock file, and warns where the environment names none.
         warnings.simplefilter("ignore")
@@ -81,7 +81,7 @@ def _own_server() -> Iterator[str]:
     server = get_server(folder, cleanup_mode="stop")
     try:
         url = server.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1)
-        asyncio.run(_execute(url, *(f"ALTER SYSTEM SET {setting}" for setting in _UNSAFE_BUT_FAST)))
+        asyncio.run(_execute(url, *(f"ALTER SYSTEM SET {setting}" for setting in settings)))
         asyncio.run(_execute(url, "SELECT pg_reload_conf()"))
         yield url
     finally:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import sqlite as sqlite_dialect
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from syncd.domain.errors import SyncdError
 from syncd.store import sqlite
@@ -32,9 +32,6 @@ _FIX = "write sqlite+aiosqlite:///syncd.db or postgresql+asyncpg://user:password
 # is not (yet) there, does not let us in, or is a standby.
 _PASSING = frozenset({"08", "40", "53", "55", "57", "58", "28", "3D"})
 _READ_ONLY = "25006"
-
-# A process that is stopped inside a transaction keeps its locks, the lease's among them, until the server ends it.
-_LONGEST_IDLE_MS = "15000"
 
 # Any two processes that migrate the same Postgres database must meet at this number.
 _MIGRATION_LOCK = 0x73796E6364
@@ -65,14 +62,17 @@ class Database:
             case "sqlite+aiosqlite":
                 return cls(sqlite.engine(parsed, fix=_FIX), sqlite.Direct(parsed, _translated))
             case "postgresql+asyncpg":
-                return cls(_postgres_engine(parsed))
+                # Megabytes and milliseconds that SQLite need not pay; and the tables need this module's types.
+                from syncd.store import postgres  # noqa: PLC0415
+
+                return cls(postgres.engine(parsed))
             case other:
                 raise SyncdError(f"the database driver {other!r} is not supported", code="database_url", fix=_FIX)
 
     @property
     def writers(self) -> int:
         """How many transactions at once make the most of this database: SQLite takes one at a time."""
-        return 1 if self.dialect == "sqlite" else 3
+        return 1 if self.dialect == "sqlite" else 2
 
     @property
     def dialect(self) -> Dialect:
@@ -282,20 +282,6 @@ async def _revision(conn: AsyncConnection) -> str | None:
         return None
     revision: str | None = (await conn.execute(sa.text("SELECT version_num FROM alembic_version"))).scalar()
     return revision
-
-
-def _postgres_engine(url: sa.URL) -> AsyncEngine:
-    from syncd.store.tables import complete_for_postgres  # noqa: PLC0415 - the tables need this module's types
-
-    complete_for_postgres()
-    settings = {"application_name": "syncd", "idle_in_transaction_session_timeout": _LONGEST_IDLE_MS}
-    arguments = {"timeout": 10, "command_timeout": 60, "server_settings": settings}
-    try:
-        return create_async_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=arguments)
-    except ModuleNotFoundError as error:
-        raise SyncdError(
-            "asyncpg is not installed", code="database_driver", fix="pip install 'syncd[postgres]'"
-        ) from error
 
 
 @contextmanager

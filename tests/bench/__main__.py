@@ -112,7 +112,7 @@ def main() -> None:
         asyncio.run(bench_accept("SQLite", fresh()))
         asyncio.run(bench_replay("SQLite", fresh(), Path(name)))
         asyncio.run(bench_claim("SQLite", fresh))
-    with stores.postgres_server() as server:
+    with stores.postgres_server(waits_for_disk=True) as server:
         asyncio.run(bench_accept("Postgres", asyncio.run(server.create())))
         with tempfile.TemporaryDirectory() as name:
             asyncio.run(bench_replay("Postgres", asyncio.run(server.create()), Path(name)))

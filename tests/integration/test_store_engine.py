@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from syncd.audit.trail import TrailAudit
 from syncd.domain.errors import SyncdError
-from syncd.store import engine, tables, trail
+from syncd.store import engine, postgres, tables, trail
 from syncd.store.engine import Database, StoreUnavailableError, current, head, upgrade
 from syncd.store.migrations.run import configured, to_head
 from syncd.store.tables import Ledger
@@ -171,6 +171,73 @@ async def test_a_connection_cut_in_the_middle_is_a_store_that_is_unavailable_and
     assert await names(db) == set()
     await db.close()
     await other.close()
+
+
+async def test_a_server_that_was_restarted_between_two_transactions_is_not_noticed(postgres_url: str) -> None:
+    db, other = Database.open(postgres_url), Database.open(postgres_url)
+    async with db.write() as conn:
+        first = (await conn.execute(sa.text("SELECT pg_backend_pid()"))).scalar_one()
+    async with other.write() as conn:
+        await conn.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": first})
+    assert await names(db) == set()
+    await db.close()
+    await other.close()
+
+
+class Firewall:
+    """Passes on what is said between us and the server until it forgets the connections: the next word is refused."""
+
+    def __init__(self, url: sa.URL) -> None:
+        self._url = url
+        self._passing: set[asyncio.StreamWriter] = set()
+        self._forgotten: set[asyncio.StreamWriter] = set()
+
+    def forget(self) -> None:
+        self._forgotten |= self._passing
+
+    async def let_through(self, questions: asyncio.StreamReader, us: asyncio.StreamWriter) -> None:
+        answers, server = await self._reach_the_server()
+        self._passing.add(us)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._pass_on(questions, server, unless_forgotten=us))
+            both.create_task(self._pass_on(answers, us))
+
+    async def _pass_on(
+        self,
+        said: asyncio.StreamReader,
+        to: asyncio.StreamWriter,
+        *,
+        unless_forgotten: asyncio.StreamWriter | None = None,
+    ) -> None:
+        while part := await said.read(65_536):
+            if unless_forgotten in self._forgotten:
+                unless_forgotten.transport.abort()
+                break
+            to.write(part)
+        to.close()
+
+    async def _reach_the_server(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if folder := self._url.query.get("host"):
+            return await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.5432")
+        return await asyncio.open_connection(self._url.host, self._url.port or 5432)
+
+
+async def test_a_connection_that_was_lost_without_a_word_is_asked_before_it_is_used(postgres_url: str) -> None:
+    url = sa.make_url(postgres_url)
+    firewall = Firewall(url)
+    async with await asyncio.start_server(firewall.let_through, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        through = url.set(host="127.0.0.1", port=port, query={})
+        asked = Database(postgres.engine(through, trusted_seconds=0))
+        trusted = Database(postgres.engine(through))
+        assert await names(asked) == await names(trusted) == set()
+        firewall.forget()
+        assert await names(asked) == set()
+        with pytest.raises(StoreUnavailableError):
+            await names(trusted)
+        assert await names(trusted) == set()
+        await asked.close()
+        await trusted.close()
 
 
 async def test_the_database_says_the_time(database: Database) -> None:
