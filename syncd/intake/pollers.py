@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from syncd.domain.clock import WallClock
 from syncd.domain.errors import ShopError
@@ -23,6 +23,9 @@ from syncd.shops.port import Shop
 from syncd.store import engine, orders, pollers
 from syncd.store.engine import Database, StoreUnavailableError
 from syncd.store.orders import FetchDue
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 log = structlog.get_logger()
 
@@ -68,6 +71,9 @@ class Pollers:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until stopped, then let what is under way end."""
+        # Loaded by whoever polls, and after the webhooks' address is open.
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler  # noqa: PLC0415
+
         # Without these defaults a tick is dropped when the loop was busy, and missed ticks are made up one by one.
         scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -95,7 +101,7 @@ class Pollers:
             await asyncio.gather(*self._running, return_exceptions=True)
             scheduler.shutdown(wait=False)
 
-    async def _until(self, stop: asyncio.Event, scheduler: AsyncIOScheduler) -> None:
+    async def _until(self, stop: asyncio.Event, scheduler: "AsyncIOScheduler") -> None:
         """The scheduler goes by the clock on the wall: where that was set, every job is due now."""
         while not stop.is_set():
             with suppress(TimeoutError):

@@ -9,7 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, Protocol
 
 from pydantic import SecretStr
@@ -33,6 +34,7 @@ __all__ = [
     "Usage",
     "capabilities_of",
     "load_service",
+    "providers",
 ]
 
 
@@ -170,12 +172,17 @@ class InvoicingService(Protocol):
         """Give connections back."""
 
 
+@cache  # looking through all that is installed takes several milliseconds
+def providers() -> Mapping[str, EntryPoint]:
+    """The services with an adapter; nothing of it is imported."""
+    return {point.name: point for point in entry_points(group="syncd.providers")}
+
+
 def load_service(provider: str) -> Callable[[AccountConfig, Gateway, Directory], InvoicingService]:
     """The adapter class registered for a service; ValueError names the known ones."""
-    found = {point.name: point for point in entry_points(group="syncd.providers")}
-    if provider not in found:
-        raise ValueError(f"unknown provider {provider!r}; known: {', '.join(sorted(found))}")
-    adapter: Callable[[AccountConfig, Gateway, Directory], InvoicingService] = found[provider].load()
+    if provider not in providers():
+        raise ValueError(f"unknown provider {provider!r}; known: {', '.join(sorted(providers()))}")
+    adapter: Callable[[AccountConfig, Gateway, Directory], InvoicingService] = providers()[provider].load()
     return adapter
 
 

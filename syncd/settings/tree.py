@@ -6,7 +6,6 @@
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
-from importlib.metadata import entry_points
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
 
@@ -15,7 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from syncd.mapping.tables import exemption_codes
-from syncd.providers.port import AccountConfig
+from syncd.providers.port import AccountConfig, providers
 from syncd.settings.kinds import (
     DatabaseUrl,
     Hook,
@@ -34,7 +33,7 @@ from syncd.settings.kinds import (
     safe_url,
     wrong,
 )
-from syncd.shops.port import ShopConfig
+from syncd.shops.port import ShopConfig, platforms
 
 NOTE_FIELDS = frozenset({"number", "id", "shop", "paid_on", "discounts"})
 DOCUMENT_KINDS = ("FT", "FR", "FS", "RC", "NC", "ND")
@@ -48,16 +47,6 @@ def _exemption(value: str) -> str:
 
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 ExemptionCode = Annotated[str, AfterValidator(_exemption)]
-
-
-def known_platforms() -> frozenset[str]:
-    """Shop platforms that are installed; nothing of them is imported."""
-    return frozenset(entry_points(group="syncd.shops").names)
-
-
-def known_providers() -> frozenset[str]:
-    """Invoicing services that are installed; nothing of them is imported."""
-    return frozenset(entry_points(group="syncd.providers").names)
 
 
 class Section(BaseModel):
@@ -185,8 +174,8 @@ class Account(Section):
     @field_validator("provider")
     @classmethod
     def _provider_is_installed(cls, value: str) -> str:
-        if value not in known_providers():
-            raise wrong(f"{value[:40]!r} is no known invoicing service", did_you_mean(value, known_providers()))
+        if value not in providers():
+            raise wrong(f"{value[:40]!r} is no known invoicing service", did_you_mean(value, providers()))
         return value
 
     @field_validator("base_url")
@@ -273,8 +262,8 @@ class Shop(Section):
     @field_validator("platform")
     @classmethod
     def _platform_is_installed(cls, value: str) -> str:
-        if value not in known_platforms():
-            raise wrong(f"{value[:40]!r} is no known platform", did_you_mean(value, known_platforms()))
+        if value not in platforms():
+            raise wrong(f"{value[:40]!r} is no known platform", did_you_mean(value, platforms()))
         return value
 
     @field_validator("url")

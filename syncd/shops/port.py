@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -28,6 +29,7 @@ __all__ = [
     "Shop",
     "ShopConfig",
     "load_shop",
+    "platforms",
 ]
 
 
@@ -124,10 +126,15 @@ class Shop(Protocol):
         """Give connections back."""
 
 
+@cache  # looking through all that is installed takes several milliseconds
+def platforms() -> Mapping[str, EntryPoint]:
+    """The platforms with an adapter; nothing of it is imported."""
+    return {point.name: point for point in entry_points(group="syncd.shops")}
+
+
 def load_shop(platform: str) -> Callable[[ShopConfig], Shop]:
     """The adapter class registered for a platform; ValueError names the known ones."""
-    found = {point.name: point for point in entry_points(group="syncd.shops")}
-    if platform not in found:
-        raise ValueError(f"unknown platform {platform!r}; known: {', '.join(sorted(found))}")
-    adapter: Callable[[ShopConfig], Shop] = found[platform].load()
+    if platform not in platforms():
+        raise ValueError(f"unknown platform {platform!r}; known: {', '.join(sorted(platforms()))}")
+    adapter: Callable[[ShopConfig], Shop] = platforms()[platform].load()
     return adapter

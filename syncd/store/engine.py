@@ -258,7 +258,7 @@ def _create(connection: sa.Connection) -> None:
     """An empty database needs no history: the schema as it is now, which a test holds against the migrations."""
     from syncd.store.tables import Ledger  # noqa: PLC0415 - the tables need this module's types
 
-    Ledger.metadata.create_all(connection)
+    Ledger.metadata.create_all(connection, checkfirst=False)
     connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(sa.text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
