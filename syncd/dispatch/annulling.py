@@ -42,16 +42,8 @@ async def annul(
         )
         action = trail.ANNUL_REFUSED if refused else outcome.state.value
         told = {"reason": taken.reason, "provider_id": taken.provider_id, "number": taken.number, "why": why}
-        await trail.write(
-            connection,
-            at=at,
-            shop=taken.key.shop,
-            order_id=taken.key.order_id,
-            document_key=str(taken.key),
-            actor="syncd",
-            action=action,
-            detail={name: text for name, text in told.items() if text},
-        )
+        detail = {name: text for name, text in told.items() if text}
+        await trail.of_document(connection, taken.key, at=at, action=action, detail=detail)
     log.info("document.annulment", document=str(taken.key), number=taken.number, state=outcome.state.value, why=why)
     return outcome
 

@@ -3,20 +3,21 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from syncd.dispatch import recovery
 from syncd.dispatch.annulling import annul
 from syncd.dispatch.gateway import Booking, booking
 from syncd.dispatch.outcome import Outcome, outcome_of
 from syncd.dispatch.proving import Prover
-from syncd.dispatch.recovery import SecondLook
+from syncd.dispatch.records import Records
+from syncd.dispatch.recovery import Faults, Recovery, undecided
+from syncd.dispatch.second_looks import SecondLooks
 from syncd.domain.clock import UNMOVED, WallClock
 from syncd.domain.document import DocumentKey, IssuedDocument
 from syncd.domain.errors import (
@@ -29,13 +30,13 @@ from syncd.domain.errors import (
 )
 from syncd.domain.patience import backoff
 from syncd.domain.states import DocumentState
-from syncd.mapping.deadlines import deadline_of
 from syncd.metrics import Metrics
-from syncd.providers.port import InvoicingService, Issue, Search
-from syncd.store import accounts, annulments, documents, orders, references, trail
+from syncd.providers.port import InvoicingService, Issue
+from syncd.store import accounts, annulments, documents, references
 from syncd.store.annulments import Annulling
 from syncd.store.documents import Claimed, Claimer, new_marker
 from syncd.store.engine import Database, StoreUnavailableError
+from syncd.store.looks import SecondLook
 
 log = structlog.get_logger()
 
@@ -80,14 +81,15 @@ class Dispatcher:
         self._wall = WallClock(now, monotonic)
         self._leapt = UNMOVED  # and not yet made good
         self._claimer = Claimer(database, account.name, marker=lambda: f"syncd:{new_marker()}")
-        self._directory = references.LedgerDirectory(database, account.name)
         self._prover = Prover(account.name, account.service, database, now=now)
+        self._recovery = Recovery(account.name, account.service, database, self._prover, now=now)
+        self._looks = SecondLooks(account.name, database, self._recovery, now=now)
+        self._records = Records(account.name, database, metrics, now=now)
         self._failures = 0  # in a row, at the service; any sensible answer ends them
         self._check_at = datetime.min.replace(tzinfo=UTC)  # when a paused account is looked at again
         self._blocked = 0  # times in a row that it was; a document that goes through ends them
-        self._faults = recovery.Faults()
+        self._faults = Faults()
         self._searches: dict[int, int] = {}  # that failed, by document
-        self._looks: dict[int, SecondLook] = {}  # by document; the ledger has them too
         self._just_looked = False  # between two second looks a document goes out: they can be many after an outage
         self._unsettled = True  # something may have been left in flight by an earlier process or a lost database
 
@@ -115,7 +117,7 @@ class Dispatcher:
         if await self._paused():
             return max(0.0, (self._check_at - self._now()).total_seconds())
         now = self._now()
-        look = min((look for look in self._looks.values() if look.at <= now), key=lambda look: look.at, default=None)
+        look = self._looks.due(now)
         if (claimed := await self._claimer.uncertain(now)) is not None:
             await self._settle(claimed)
         elif look and not self._just_looked:
@@ -139,7 +141,7 @@ class Dispatcher:
             stranded = await documents.stranded(
                 connection, self._account.name, now=self._now(), settle=self._account.settle
             )
-        self._looks = await recovery.second_looks(self._directory)
+        await self._looks.load()
         if stranded:
             log.warning("dispatcher.taken_over", account=self._account.name, documents=stranded)
         self._unsettled = False
@@ -147,11 +149,10 @@ class Dispatcher:
     async def _wait_anew(self, leap: timedelta) -> None:
         """The clock was set: no search may come before its time has really passed, and no try waits for a day."""
         log.warning("clock.set", account=self._account.name, seconds=round(leap.total_seconds()))
-        looks = {known: replace(look, at=look.at + leap) for known, look in self._looks.items()}
         async with self._database.write() as connection:
             await documents.wait_anew(connection, self._account.name, now=self._now(), settle=self._account.settle)
-            await recovery.keep_looks(connection, self._account.name, looks)
-        self._looks, self._leapt = looks, UNMOVED
+            await self._looks.shift(connection, leap)
+        self._leapt = UNMOVED
         self._check_at = datetime.min.replace(tzinfo=UTC)
 
     async def _paused(self) -> bool:
@@ -210,39 +211,37 @@ class Dispatcher:
         self._metrics.documents.labels(self._account.name, taken.key.kind.value, outcome.state.value).inc()
 
     async def _send(self, claimed: Claimed) -> IssuedDocument:
-        originals = await self._issued(reference.key for reference in claimed.draft.references)
+        originals: Mapping[DocumentKey, IssuedDocument] = {}
+        if claimed.draft.references:
+            async with self._database.read() as connection:
+                originals = await documents.originals(
+                    connection, [original.key for original in claimed.draft.references]
+                )
         return await self._prover.issue(claimed, Issue(draft=claimed.draft, marker=claimed.marker, originals=originals))
-
-    async def _issued(self, keys: Iterable[DocumentKey]) -> Mapping[DocumentKey, IssuedDocument]:
-        if not (wanted := list(keys)):
-            return {}
-        async with self._database.read() as connection:
-            return await documents.originals(connection, wanted)
 
     async def _settle(self, claimed: Claimed) -> None:
         """Look for a document whose outcome is unknown: adopt it, plan it again, or hold it for a person."""
         with self._on_behalf(claimed):
             try:
-                verdict = await recovery.settle(self._service, await self._search(claimed))
+                verdict = await self._recovery.verdict(claimed)
             except ServiceError as error:
                 await self._not_settled(claimed, error)
                 return
             self._failures = 0
             self._searches.pop(claimed.id, None)
-            await recovery.tell_of_duplicates(self._database, claimed, verdict, now=self._now())
-            await self._prover.forget_draft(claimed)
             if verdict.adopted is not None:
                 await self._succeeded(claimed, verdict.adopted, adopted=True)
             elif verdict.hold is not None:
-                await self._record(
-                    claimed, Outcome(state=DocumentState.UNCERTAIN, hold=verdict.hold), verdict.hold.message
-                )
+                unclear = Outcome(state=DocumentState.UNCERTAIN, hold=verdict.hold)
+                await self._records.not_done(claimed, unclear, verdict.hold.message)
             else:
-                look = SecondLook.after(claimed, self._now(), self._account.settle)
                 absent = Outcome(state=DocumentState.PLANNED)
                 if hold := self._faults.hold(claimed.id):
                     absent = Outcome(state=DocumentState.HELD, hold=hold)
-                await self._record(claimed, absent, hold.message if hold else "certainly absent", look=look)
+                promise = partial(self._looks.promise, claimed=claimed, settle=self._account.settle)
+                await self._records.not_done(
+                    claimed, absent, hold.message if hold else "certainly absent", also=promise
+                )
 
     async def _not_settled(self, claimed: Claimed, error: ServiceError) -> None:
         """Nothing is known yet: search again later, or have a person do it; a blocked account is paused meanwhile."""
@@ -256,64 +255,27 @@ class Dispatcher:
         elif error.code not in _PASSING_TROUBLE:
             searches = self._searches[claimed.id] = self._searches.get(claimed.id, 0) + 1
             if searches >= MOST_SEARCHES:
-                outcome = replace(outcome, hold=recovery.undecided(claimed, error))
+                outcome = replace(outcome, hold=undecided(claimed, error))
                 self._searches.pop(claimed.id)
-        await self._record(claimed, outcome, str(error))
+        await self._records.not_done(claimed, outcome, str(error))
 
     async def _look_again(self, look: SecondLook) -> None:
-        """A document that was judged absent and sent again: whether the first one came into being after all."""
-        claimed, self._just_looked = look.claimed, True
-        with self._on_behalf(claimed):
+        self._just_looked = True
+        with self._on_behalf(look.claimed):
             try:
-                known = await self._issued([claimed.key])
-                keep = known[claimed.key].provider_id if known else ""
-                verdict = await recovery.settle(self._service, await self._search(claimed), keep=keep)
+                await self._looks.take(look)
             except ServiceError as error:
                 self._failures += 1
-                later = self._now() + max(self._account.settle, backoff(self._failures, self._jitter()))
-                self._looks[claimed.id] = replace(look, at=later)
-                log.warning("document.not_looked_for", document=str(claimed.key), why=str(error))
-                return
-            self._failures = 0
-            await recovery.tell_of_duplicates(self._database, claimed, verdict, now=self._now())
-            await self._prover.forget_draft(claimed)
-            async with self._database.write() as connection:
-                late = await recovery.take_in(connection, claimed, verdict.found, now=self._now())
-                left = {known: look for known, look in self._looks.items() if known != claimed.id}
-                await recovery.keep_looks(connection, self._account.name, left)
-                for document in late:
-                    told = trail.figures(claimed.draft, document)
-                    await self._write_trail(connection, claimed, trail.SURFACED_LATE, told)
-                if not late:
-                    await self._write_trail(connection, claimed, "looked_again", {"found": len(verdict.found)})
-        self._looks = left
-        for document in late:
-            log.error("document.surfaced_late", document=str(claimed.key), number=document.number)
-
-    async def _search(self, claimed: Claimed) -> Search:
-        async with self._database.read() as connection:
-            markers = await documents.markers(connection, claimed.id)
-        code = claimed.draft.customer.code
-        known = await self._directory.get("customer", (code,))
-        return recovery.search_for(claimed, markers, known.get(code, ""))
+                later = max(self._account.settle, backoff(self._failures, self._jitter()))
+                self._looks.put_off(look, self._now() + later)
+                log.warning("document.not_looked_for", document=str(look.claimed.key), why=str(error))
+            else:
+                self._failures = 0
 
     async def _succeeded(self, claimed: Claimed, issued: IssuedDocument, *, adopted: bool = False) -> None:
         self._failures = self._blocked = 0
         self._faults.issued(claimed.id)
-        hold = recovery.discrepancy(claimed, issued)
-        now = self._now()
-        async with self._database.write() as connection:
-            await documents.record_issued(connection, claimed.id, issued, now=now, hold=hold)
-            await references.learn(connection, self._account.name, claimed.draft, issued)
-            await orders.refresh_state(connection, claimed.key.shop, claimed.key.order_id)
-            detail = {**trail.figures(claimed.draft, issued), **deadline_of(claimed.draft).overrun(now)}
-            await self._write_trail(connection, claimed, trail.ADOPTED if adopted else trail.ISSUED, detail)
-        result = "discrepancy" if hold else "adopted" if adopted else "issued"
-        self._metrics.documents.labels(self._account.name, claimed.key.kind.value, result).inc()
-        self._metrics.issue_seconds.observe(max(0.0, (now - claimed.draft.due_at).total_seconds()))
-        log.info(
-            "document.done", result=result, account=self._account.name, document=str(claimed.key), number=issued.number
-        )
+        await self._records.issued(claimed, issued, adopted=adopted)
         self._work.set()
 
     async def _failed(self, claimed: Claimed, error: ServiceError) -> None:
@@ -327,58 +289,13 @@ class Dispatcher:
             async with self._database.write() as connection:
                 await references.forget(connection, self._account.name, error.kinds)
         await self._pause(outcome)
-        await self._record(claimed, outcome, str(error))
+        await self._records.not_done(claimed, outcome, str(error))
 
     async def _pause(self, outcome: Outcome) -> None:
         if outcome.pause is None:
             return
         self._rest_blocked()
-        async with self._database.write() as connection:
-            await accounts.pause(connection, self._account.name, outcome.pause, now=self._now())
-        log.error("account.paused", account=self._account.name, code=outcome.pause.code, message=outcome.pause.message)
-
-    async def _record(self, claimed: Claimed, outcome: Outcome, why: str, *, look: SecondLook | None = None) -> None:
-        now = self._now()
-        async with self._database.write() as connection:
-            ours = await documents.record_outcome(
-                connection,
-                claimed.id,
-                outcome.state,
-                run_at=now + outcome.delay,
-                hold=outcome.hold,
-                now=now,
-                marker=claimed.marker,
-            )
-            if not ours:
-                log.warning("document.overtaken", account=self._account.name, document=str(claimed.key))
-                return
-            await orders.refresh_state(connection, claimed.key.shop, claimed.key.order_id)
-            await self._write_trail(connection, claimed, outcome.state.value, {"why": why})
-            if look is not None:
-                await recovery.note_look(connection, self._account.name, look)
-                self._looks[claimed.id] = look
-        self._metrics.documents.labels(self._account.name, claimed.key.kind.value, outcome.state.value).inc()
-        log.warning(
-            "document.not_done",
-            state=outcome.state.value,
-            account=self._account.name,
-            document=str(claimed.key),
-            why=why,
-        )
-
-    async def _write_trail(
-        self, connection: AsyncConnection, claimed: Claimed, action: str, detail: Mapping[str, object]
-    ) -> None:
-        await trail.write(
-            connection,
-            at=self._now(),
-            shop=claimed.key.shop,
-            order_id=claimed.key.order_id,
-            document_key=str(claimed.key),
-            actor="syncd",
-            action=action,
-            detail={"attempt": claimed.attempts, "marker": claimed.marker, **detail},
-        )
+        await self._records.paused(outcome.pause)
 
     @contextmanager
     def _on_behalf(self, claimed: Claimed | Annulling) -> Iterator[None]:

@@ -114,13 +114,10 @@ class AccountGateway:
                         connection, attempt, answered_at=answered_at, status=call.status, outcome=outcome
                     )
                     if on_behalf is not None:
-                        await trail.write(
+                        await trail.of_document(
                             connection,
+                            on_behalf.key,
                             at=ended_at,
-                            shop=on_behalf.key.shop,
-                            order_id=on_behalf.key.order_id,
-                            document_key=str(on_behalf.key),
-                            actor="syncd",
                             action=trail.REQUEST,
                             detail={
                                 "attempt_id": attempt,

@@ -1,34 +1,26 @@
 """Documents whose outcome is unknown: look for the marker, then adopt what is there or plan it again.
 
-A request can stay on its way for longer than the settle time. So a document that was found absent and planned again is
-looked for once more later: what surfaces then is adopted. A second one beside it should never have existed and has reached
-nobody, so it is annulled; what the service will not annul is told to a person.
+A second document of ours should never have existed and has reached nobody, so it is annulled; what the service will not
+annul is told to a person.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
 
 import structlog
-from pydantic import TypeAdapter
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from syncd.dispatch.proving import Prover
 from syncd.dispatch.verify import differences
 from syncd.domain.document import IssuedDocument
 from syncd.domain.errors import RefusedError, ServiceError, UncertainError
 from syncd.domain.hold import Hold
-from syncd.domain.states import DocumentState
 from syncd.providers.port import InvoicingService, Search
-from syncd.store import documents, orders, references, trail
+from syncd.store import documents, references, trail
 from syncd.store.documents import Claimed
 from syncd.store.engine import Database
 
-# The kind of reference under which documents that were found absent wait for their second look.
-SECOND_LOOK = "second_look"
-# In settle times. Proxies give a request up after minutes; beyond, only an audit can tell.
-SECOND_LOOK_AFTER = 10
 # The same fault after so many searches that found nothing is no accident.
 MOST_FAULTS = 5
 DUPLICATE = "Documento emitido em duplicado"
@@ -48,18 +40,6 @@ class Verdict:
     drafts: tuple[str, ...] = ()
     found: tuple[IssuedDocument, ...] = ()
     annulled: tuple[IssuedDocument, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecondLook:
-    """A document as it was sent when it was found absent, and when to look for it again."""
-
-    at: datetime
-    claimed: Claimed
-
-    @classmethod
-    def after(cls, claimed: Claimed, now: datetime, settle: timedelta) -> "SecondLook":
-        return cls(at=now + SECOND_LOOK_AFTER * settle, claimed=claimed)
 
 
 class Faults:
@@ -112,22 +92,57 @@ class _Fault:
     times: int = 1
 
 
-def search_for(claimed: Claimed, markers: frozenset[str], customer_id: str) -> Search:
-    """Where to look for a document: every marker it was ever sent with, from the day before it was first sent."""
-    return Search(
-        draft=claimed.draft,
-        markers=markers,
-        customer_id=customer_id,
-        since=(claimed.first_sent_at - timedelta(days=1)).date(),
-        newer_than=claimed.floor,
-    )
+class Recovery:
+    """Finds out what became of one account's documents at the service."""
+
+    def __init__(
+        self,
+        account: str,
+        service: InvoicingService,
+        database: Database,
+        prover: Prover,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._service = service
+        self._database = database
+        self._prover = prover
+        self._now = now
+        self._directory = references.LedgerDirectory(database, account)
+
+    async def verdict(self, claimed: Claimed, *, keep: str = "") -> Verdict:
+        """Search, and remove drafts and duplicates that turn up; ServiceError where the service cannot tell now.
+
+        `keep` is the id of the document that the ledger has; without one, the first that came into being is it.
+        """
+        verdict = await settle(self._service, await self._search(claimed), keep=keep)
+        for document in verdict.annulled:
+            log.error("document.duplicate_annulled", document=str(claimed.key), number=document.number)
+            told = {"number": document.number, "provider_id": document.provider_id, "marker": document.marker}
+            async with self._database.write() as connection:
+                await trail.of_document(
+                    connection, claimed.key, at=self._now(), action="duplicate_annulled", detail=told
+                )
+        await self._prover.forget_draft(claimed)
+        return verdict
+
+    async def _search(self, claimed: Claimed) -> Search:
+        """Where to look: every marker it was ever sent with, from the day before it was first sent."""
+        async with self._database.read() as connection:
+            markers = await documents.markers(connection, claimed.id)
+        code = claimed.draft.customer.code
+        known = await self._directory.get("customer", (code,))
+        return Search(
+            draft=claimed.draft,
+            markers=markers,
+            customer_id=known.get(code, ""),
+            since=(claimed.first_sent_at - timedelta(days=1)).date(),
+            newer_than=claimed.floor,
+        )
 
 
 async def settle(service: InvoicingService, search: Search, *, keep: str = "") -> Verdict:
-    """Search, and remove drafts and duplicates that turn up; ServiceError where the service cannot tell now.
-
-    `keep` is the id of the document that the ledger has; without one, the first that came into being is it.
-    """
+    """What `Recovery.verdict` asks of the service."""
     verdict = judge(await service.find(search))
     for draft in verdict.drafts:
         await service.delete_draft(draft)
@@ -161,23 +176,6 @@ async def _annul_duplicates(
             continue
         annulled.append(document)
     return tuple(annulled)
-
-
-async def tell_of_duplicates(database: Database, claimed: Claimed, verdict: Verdict, *, now: datetime) -> None:
-    """Write down which second documents were annulled."""
-    for document in verdict.annulled:
-        log.error("document.duplicate_annulled", document=str(claimed.key), number=document.number)
-        async with database.write() as connection:
-            await trail.write(
-                connection,
-                at=now,
-                shop=claimed.key.shop,
-                order_id=claimed.key.order_id,
-                document_key=str(claimed.key),
-                actor="syncd",
-                action="duplicate_annulled",
-                detail={"number": document.number, "provider_id": document.provider_id, "marker": document.marker},
-            )
 
 
 def _age(provider_id: str) -> tuple[int, str]:
@@ -215,30 +213,6 @@ def undecided(claimed: Claimed, error: ServiceError) -> Hold:
     )
 
 
-async def take_in(
-    connection: AsyncConnection, claimed: Claimed, found: Sequence[IssuedDocument], *, now: datetime
-) -> list[IssuedDocument]:
-    """Record what surfaced late; returns the documents that the ledger did not know.
-
-    Beside an issued document it is a duplicate, and the order is held; else it is the document, and the order is
-    planned again, because it may have changed in the belief that there was none.
-    """
-    key = claimed.key
-    await orders.lock_all(connection, [(key.shop, key.order_id)])
-    rows = await documents.of_order(connection, key.shop, key.order_id)
-    row = next(row for row in rows if row.id == claimed.id)
-    if row.state in (DocumentState.ISSUING, DocumentState.UNCERTAIN):
-        return []  # sent again, and not answered: that search finds all of them
-    late = [document for document in found if document.provider_id != row.provider_id]
-    for document in late:
-        hold = discrepancy(claimed, document)
-        await documents.record_issued(connection, claimed.id, document, now=now, hold=hold)
-    if late:
-        await orders.replan(connection, key.shop, key.order_id, now=now)
-        await orders.refresh_state(connection, key.shop, key.order_id)
-    return late
-
-
 def discrepancy(claimed: Claimed, issued: IssuedDocument) -> Hold | None:
     """The hold for a document that is not what was planned."""
     wrong = differences(claimed.draft, issued)
@@ -249,26 +223,3 @@ def discrepancy(claimed: Claimed, issued: IssuedDocument) -> Hold | None:
         message=f"{issued.number} shows {'; '.join(wrong[:4])}",
         fix="correct it at the service by hand; it is never issued again by itself",
     )
-
-
-async def second_looks(directory: references.LedgerDirectory) -> dict[int, SecondLook]:
-    """All that still wait, by document."""
-    noted = await directory.table(SECOND_LOOK)
-    return {int(document_id): _looks().validate_json(text) for document_id, text in noted.items()}
-
-
-async def note_look(connection: AsyncConnection, account: str, look: SecondLook) -> None:
-    entry = {str(look.claimed.id): _looks().dump_json(look).decode()}
-    await references.put_many(connection, account, SECOND_LOOK, entry)
-
-
-async def keep_looks(connection: AsyncConnection, account: str, looks: Mapping[int, SecondLook]) -> None:
-    """These looks and no others are still to come."""
-    await references.forget(connection, account, (SECOND_LOOK,))
-    for look in looks.values():
-        await note_look(connection, account, look)
-
-
-@cache
-def _looks() -> TypeAdapter[SecondLook]:
-    return TypeAdapter(SecondLook)

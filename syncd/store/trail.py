@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from syncd.domain.document import DocumentDraft, IssuedDocument
+from syncd.domain.document import DocumentDraft, DocumentKey, IssuedDocument
 from syncd.store import chain
 from syncd.store.codec import dump_draft, dump_issued
 from syncd.store.engine import sha256
@@ -74,6 +74,22 @@ async def write(
     )
     place = (await conn.execute(moved)).one()
     await conn.execute(sa.insert(trail).values(**values, seq=place.trail_seq, hash=place.trail_head))
+
+
+async def of_document(
+    conn: AsyncConnection, key: DocumentKey, *, at: datetime, action: str, detail: Mapping[str, Any]
+) -> None:
+    """What the daemon did about a document."""
+    await write(
+        conn,
+        at=at,
+        shop=key.shop,
+        order_id=key.order_id,
+        document_key=str(key),
+        actor="syncd",
+        action=action,
+        detail=detail,
+    )
 
 
 async def new_events(conn: AsyncConnection, shop: str, order_id: str, *, seq: int) -> dict[str, str]:

@@ -175,23 +175,22 @@ MUTANTS = (
     Mutant(
         guard="a document found absent is looked for again",
         file="syncd/dispatch/dispatcher.py",
-        text='"certainly absent", look=look)',
-        without='"certainly absent")',
+        text=", also=promise",
+        without="",
         tests=(f"{RECOVERY}::test_a_first_attempt_that_cannot_be_annulled_any_more_is_told_to_a_person",),
     ),
     Mutant(
         guard="the second look outlives the process",
         file="syncd/dispatch/dispatcher.py",
-        text="self._looks = await recovery.second_looks(self._directory)",
-        without="self._looks = {}",
+        text="await self._looks.load()",
+        without="pass",
         tests=(f"{RECOVERY}::test_the_second_look_outlives_the_process",),
     ),
     Mutant(
         guard="a draft that went with a search that died is forgotten",
-        file="syncd/dispatch/dispatcher.py",
-        text="            await self._prover.forget_draft(claimed)\n            if verdict.adopted is not None:",
-        without="            if verdict.drafts:\n                await self._prover.forget_draft(claimed)\n"
-        "            if verdict.adopted is not None:",
+        file="syncd/dispatch/recovery.py",
+        text="        await self._prover.forget_draft(claimed)\n",
+        without="        if verdict.drafts:\n            await self._prover.forget_draft(claimed)\n",
         tests=(f"{PROVING}::test_a_draft_that_went_with_a_search_that_died_is_made_anew",),
     ),
     Mutant(
@@ -213,7 +212,7 @@ MUTANTS = (
     ),
     Mutant(
         guard="who was overtaken by another attempt changes nothing",
-        file="syncd/dispatch/dispatcher.py",
+        file="syncd/dispatch/records.py",
         text="                marker=claimed.marker,\n            )\n            if not ours:",
         without="            )\n            if not ours:",
         tests=(f"{RECOVERY}::test_who_was_overtaken_by_another_attempt_changes_nothing",),

@@ -10,12 +10,10 @@ from typing import Any
 import structlog
 from structlog.testing import capture_logs
 
-from syncd.dispatch.recovery import SECOND_LOOK
 from syncd.domain.states import DocumentState
 from syncd.mapping.policy import PaidDocument
 from syncd.sandbox.billpt import Fault, FaultKind, RateMode, Settings
-from syncd.store import documents, orders
-from syncd.store.references import LedgerDirectory
+from syncd.store import documents, looks, orders
 from tests.prove.clock import the_loop
 from tests.prove.fate import Fate, Killed
 from tests.prove.judge import Result, judge
@@ -140,9 +138,10 @@ async def _is_done(process: Process) -> bool:
         counts = await documents.counts(connection)
         unplanned = await orders.due(connection, the_loop().now(), 1)
     on_the_way = ("waiting", "planned", "issuing", "uncertain")
-    return not (unplanned or any(counts[DocumentState(state)] for state in on_the_way)) and not await LedgerDirectory(
-        process.database, "main"
-    ).table(SECOND_LOOK)
+    if unplanned or any(counts[DocumentState(state)] for state in on_the_way):
+        return False
+    async with process.database.read() as connection:
+        return not await looks.waiting(connection, "main")
 
 
 def _stamp(_: Any, __: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:

@@ -8,10 +8,11 @@ import pytest
 
 from syncd.dispatch.dispatcher import LONGEST_REST
 from syncd.dispatch.outcome import Outcome
+from syncd.dispatch.records import Records
 from syncd.domain.states import DocumentState
 from syncd.mapping.policy import PaidDocument
 from syncd.sandbox.billpt import FaultKind
-from syncd.store import documents, orders, trail
+from syncd.store import documents, looks, orders, trail
 from tests.prove.cases import NAMED, Bench, a_bench, an_order
 from tests.prove.clock import the_loop
 from tests.prove.fate import Fate, Killed
@@ -224,7 +225,9 @@ async def test_between_two_second_looks_a_document_goes_out(sqlite_url: str) -> 
             pass
         done = []
         while not await process.dispatcher.step():
-            done.append((len(process.dispatcher._looks), len(bench.living()) - 4))
+            async with process.database.read() as connection:
+                waiting = await looks.waiting(connection, "main")
+            done.append((len(waiting), len(bench.living()) - 4))
         assert done == [(2, 0), (2, 1), (1, 1), (1, 2), (0, 2)]
 
 
@@ -363,7 +366,8 @@ async def test_who_was_overtaken_by_another_attempt_changes_nothing(sqlite_url: 
         claimed = await process.dispatcher._claimer.planned(the_loop().now())
         assert claimed is not None
         outcome = Outcome(state=DocumentState.PLANNED)
-        await process.dispatcher._record(replace(claimed, marker="syncd:earlier"), outcome, "came back late")
+        records = Records("main", process.database, process.metrics, now=the_loop().now)
+        await records.not_done(replace(claimed, marker="syncd:earlier"), outcome, "came back late")
         (row,) = await bench.rows()
         assert row.state is DocumentState.ISSUING
 

@@ -24,7 +24,6 @@ from syncd import operations
 from syncd.dispatch.dispatcher import Account, Dispatcher
 from syncd.dispatch.gateway import AccountGateway
 from syncd.dispatch.reconciler import Desk, Reconciler
-from syncd.dispatch.recovery import SECOND_LOOK
 from syncd.dispatch.throttle import Budget
 from syncd.domain.document import DocumentKind
 from syncd.domain.errors import SyncdError
@@ -34,10 +33,9 @@ from syncd.metrics import Metrics
 from syncd.settings import Settings, load
 from syncd.shops.generic.adapter import GenericShop
 from syncd.shops.port import ShopConfig
-from syncd.store import documents, events, listing
+from syncd.store import documents, events, listing, looks
 from syncd.store.documents import DocumentRow
 from syncd.store.engine import Database
-from syncd.store.references import LedgerDirectory
 from tests.builders import a_policy, an_event
 from tests.prove.model import PAID_AT, Fate, Killed, Known, Service, Time, a_line
 from tests.stores import SqliteTemplate, sqlite_url
@@ -236,7 +234,10 @@ class Shop(RuleBasedStateMachine):
         for row in held:
             await operations.decide(self.settings, row.shop, row.order_id, "retry", "", now=self.time.now())
         moving = any(row.state in ON_THE_WAY for row in await self.rows())
-        return not (held or moving or await LedgerDirectory(self.database, "main").table(SECOND_LOOK))
+        if held or moving:
+            return False
+        async with self.database.read() as connection:
+            return not await looks.waiting(connection, "main")
 
     async def rows(self) -> list[DocumentRow]:
         async with self.database.read() as connection:

@@ -22,7 +22,7 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
-from syncd.dispatch import courtesy, recovery
+from syncd.dispatch import courtesy
 from syncd.dispatch import dispatcher as dispatching
 from syncd.dispatch import reconciler as reconciling
 from syncd.dispatch.courtesy import CommandGateway
@@ -40,7 +40,7 @@ from syncd.providers.port import AccountConfig
 from syncd.sandbox.billpt import BillPt as Emulator
 from syncd.sandbox.billpt import Clock, Settings
 from syncd.sandbox.billpt.faults import Faults
-from syncd.store import engine, leases, references
+from syncd.store import engine, leases, looks, references
 from syncd.store.engine import Database
 from syncd.store.references import LedgerDirectory
 from syncd.store.tables import document as ledger
@@ -200,8 +200,8 @@ class World:
             first: datetime | None = (
                 await connection.execute(sa.select(sa.func.min(row.run_at)).where(waits))
             ).scalar()
-        looks = await recovery.second_looks(LedgerDirectory(database, "main"))
-        return min((*(look.at for look in looks.values()), *([first] if first else ())), default=None)
+            promised = await looks.waiting(connection, "main")
+        return min((*(look.at for look in promised.values()), *([first] if first else ())), default=None)
 
     async def be_in_use(self) -> None:
         """As if the account had issued before: its lists are read and its shapes proven, so a sale is one request."""
