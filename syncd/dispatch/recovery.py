@@ -45,8 +45,9 @@ class Verdict:
 class Faults:
     """Answers of status 5xx that turned out to have had no effect, by document.
 
-    A service's own trouble passes. But an answer that tells one of the service's own codes, or that comes while other documents go through,
-    is about the document itself when it comes again and again: a person has to see it, or it would go round for ever.
+    A service's own trouble passes. But an answer that tells one of the service's own codes, or that comes while other
+    documents go through, is about the document itself when it comes again and again: a person has to see it, or it
+    would go round for ever.
     """
 
     def __init__(self) -> None:

@@ -96,7 +96,7 @@ def came_later(told: Order, lines: Sequence[OrderLine], since: datetime, evidenc
 
 
 def check_rate_of_its_own(told: Order, came: Iterable[OrderLine], sales: Iterable[DocumentDraft]) -> None:
-    """Hold what has no rate that is sure: part of a line that stands at an older rate, or money of which the shop tells only all."""
+    """Hold what has no sure rate: part of a line that stands at an older one, or money of which the shop tells only all."""
     on_documents = {part.line_id for sale in sales for part in sale.covers}
     names = [line.name for line in came if line.id in on_documents]
     if names or told.paid_in is not None:

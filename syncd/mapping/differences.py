@@ -9,7 +9,7 @@ from syncd.domain.document import DocumentDraft
 from syncd.mapping.planner import Plan
 from syncd.mapping.report import document_json
 
-# Not on the document: when it was wanted and until when, what a later edit is compared with, the check of the service's answer.
+# Not on the document: when it was wanted and until when, what a later edit and the service's answer are compared with.
 OFF_DOCUMENT = frozenset({"key", "due_at", "deadline", "covers", "expected_at_service"})
 # Reasons explain a figure that differs. Where all figures are the same, other words for them are no difference.
 REASONS = frozenset({"why", "why_codes"})
@@ -99,7 +99,7 @@ def _flat(where: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 
 
 
 def _name(entry: Any) -> str:  # noqa: ANN401 - an entry of a list in a document's JSON
-    """What an entry is recognised by in both versions: a line by its order line, a tax by its rate, a reference by its key."""
+    """What an entry is recognised by in both versions: an order line, a tax's rate, a reference's key."""
     if not isinstance(entry, dict):
         return str(entry)
     if "line_id" in entry:

@@ -69,7 +69,10 @@ WHOLE = Portion()
 def sale_draft(
     order: Order, policy: Policy, accepted: frozenset[str], evidence: Evidence, *, portion: Portion = WHOLE
 ) -> DocumentDraft | None:
-    """What this order becomes, or what came to it later; None where nothing of it is a supply; Undecidable where a person must decide."""
+    """What this order becomes, or what came to it later; None where nothing of it is a supply.
+
+    Undecidable where a person must decide.
+    """
     sale = Sale(order=order, policy=policy, day=fiscal_day(order, policy), accepted=accepted, evidence=evidence)
     supplies = supplies_of(order, policy)
     places = places_of(sale, supplies)

@@ -1,6 +1,7 @@
 """What the trail keeps of a request and of its answer: a hash of all of it, and the harmless fields. Pure.
 
-Harmless is what tells no secret and nothing of a person. Fields are named one by one, so that whatever a service adds tomorrow is left out until somebody has looked at it.
+Harmless is what tells no secret and nothing of a person. Fields are named one by one, so that whatever a service adds
+tomorrow is left out until somebody has looked at it.
 """
 
 import hashlib

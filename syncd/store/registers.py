@@ -44,7 +44,10 @@ class InquiryRow:
 
 
 async def evidence_for(conn: AsyncConnection, needs: Iterable[Need], *, asked_again_at: datetime | None) -> Evidence:
-    """What the ledger knows of these needs. A no from before `asked_again_at` is forgotten: a person had it looked up anew."""
+    """What the ledger knows of these needs.
+
+    A no from before `asked_again_at` is forgotten: a person had it looked up anew.
+    """
     found = NO_EVIDENCE
     for need in needs:
         match need:
