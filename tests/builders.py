@@ -155,6 +155,13 @@ def grosses(documents: Sequence[DocumentDraft]) -> list[tuple[str, str]]:
     return [(draft.kind.value, str(draft.totals.gross)) for draft in documents]
 
 
+def hold_code(order: Order, policy: Policy | None = None) -> str:
+    """The code of the hold that keeps an order without documents; empty if nothing is due."""
+    made = plan(order, (), policy or a_policy())
+    assert not made.documents
+    return made.holds[0].code if made.holds else ""
+
+
 def an_event(fact: Fact, at: datetime = PAID_AT) -> Incoming:
     """What shop `loja` says, as the store takes it, received at that time."""
     return replace(incoming("loja", "main", fact, source="webhook"), received_at=at)

@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.acceptance.processes import running_demo
-from tests.integration.test_dashboard import Browser
+from tests.integration.dashboard.browser import Browser
 
 
 async def test_the_demo_prints_where_its_dashboard_is_and_what_opens_it(tmp_path: Path) -> None:

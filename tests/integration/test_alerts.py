@@ -21,7 +21,7 @@ from syncd.mapping.deadlines import WHEN_LATE
 from syncd.store import accounts, alerts, attempts, deadlines, documents, orders, registers
 from syncd.store.engine import Database
 from syncd.store.tables import alert, shop_order
-from tests.integration.test_store_documents import draft_of, issue, plan, take
+from tests.integration.stored_documents import draft_of, issue, plan, take
 from tests.integration.test_store_events import a_fact, say
 from tests.receiver import Receiver, a_receiver
 

@@ -9,7 +9,7 @@ from syncd.domain.states import OrderState
 from syncd.store import listing, orders
 from syncd.store.engine import Database
 from syncd.store.tables import document, shop_order
-from tests.integration.test_store_documents import answer, draft_of, issue, plan, take
+from tests.integration.stored_documents import answer, draft_of, issue, plan, take
 from tests.integration.test_store_events import a_fact, say
 
 

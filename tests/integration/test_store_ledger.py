@@ -18,7 +18,7 @@ from syncd.store.engine import Database
 from syncd.store.references import LedgerDirectory
 from syncd.store.tables import document
 from syncd.store.types import Money, microseconds
-from tests.integration.test_store_documents import answer, draft_of, issue, plan, sent, take
+from tests.integration.stored_documents import answer, draft_of, issue, plan, sent, take
 from tests.integration.test_store_events import a_fact, say
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

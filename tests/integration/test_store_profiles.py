@@ -4,7 +4,7 @@ from syncd.domain.capabilities import Arithmetic, Profile
 from syncd.domain.document import PriceMode
 from syncd.store import orders, profiles
 from syncd.store.engine import Database
-from tests.integration.test_store_documents import draft_of, issue, plan, take
+from tests.integration.stored_documents import draft_of, issue, plan, take
 from tests.integration.test_store_events import the_order
 from tests.integration.test_store_orders import AT, arrive, due, settle
 
