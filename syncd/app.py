@@ -24,6 +24,7 @@ from syncd.dispatch.gateway import AccountGateway
 from syncd.dispatch.inquiries import Inquiries, Registers
 from syncd.dispatch.leases import Issuer, Lease
 from syncd.dispatch.reconciler import Desk, Reconciler
+from syncd.dispatch.silence import Silence
 from syncd.dispatch.throttle import Budget
 from syncd.domain.capabilities import Arithmetic, Capabilities
 from syncd.domain.document import DocumentKind, Nature, PriceMode
@@ -254,6 +255,7 @@ class Daemon:
         self._start("inquiries", inquiries.run(halt))
         if parts.database.dialect == "postgresql":
             self._start("bell", Bell(parts.database, arrived=arrived, planned=wakes.values()).run(halt))
+            self._start("silence", Silence(parts.database).run(halt))
         for name, wake in wakes.items():
             self._start(f"dispatcher:{name}", self._issuer(parts, name, wake).run(halt))
 

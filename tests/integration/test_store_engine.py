@@ -1,7 +1,10 @@
 import asyncio
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -182,6 +185,31 @@ async def test_a_server_that_was_restarted_between_two_transactions_is_not_notic
     assert await names(db) == set()
     await db.close()
     await other.close()
+
+
+async def test_who_was_stopped_in_the_middle_of_an_exchange_frees_its_locks(postgres_url: str) -> None:
+    """The driver prepares a statement in one message and runs it in another: between them the server waits for ever."""
+    db, silence = Database.open(postgres_url), timedelta(seconds=2)
+    async with db.write() as conn:
+        await conn.execute(db.insert(tables.account), an_account("lost"))
+    stopped = await asyncpg.connect(postgres_url.replace("+asyncpg", ""), server_settings={"application_name": "syncd"})
+    await stopped.execute("BEGIN; SELECT * FROM account FOR UPDATE")
+    await stopped.prepare("SELECT 1")
+    with patch.object(postgres, "LONGEST_SILENCE", silence):
+        async with db.write() as conn:
+            assert await postgres.end_silent(conn) == 0  # as busy as any session
+        deadline = time.monotonic() + 10 * silence.total_seconds()
+        ended = 0
+        while not ended:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+            async with db.read() as conn:
+                ended = await postgres.end_silent(conn)
+    assert ended == 1
+    async with db.write() as conn:
+        await conn.execute(sa.delete(tables.account))
+    await db.close()
+    stopped.terminate()
 
 
 class Firewall:
