@@ -13,8 +13,9 @@ from syncd.domain.states import OrderState
 from syncd.store import listing
 from syncd.store.engine import Database
 from syncd.web.decisions import Action, Decision, UndecidedError, decide
-from syncd.web.gate import HEADERS, Gate, address
+from syncd.web.gate import HEADERS, Gate
 from syncd.web.ledger import one_order, with_documents
+from syncd.web.links import address
 from syncd.web.overview import overview
 from syncd.web.sessions import Session
 

@@ -1,18 +1,18 @@
 """The door to the pages: login, logout, and what a request must bring before anything is shown or done."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 import structlog
 from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from syncd.store.engine import StoreUnavailableError
+from syncd.web.links import address, own
 from syncd.web.sessions import VISIT, Keeper, Patience, Session
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-# Where a login may lead to: our own pages and nowhere else.
-_OWN_PAGE = re.compile(r"/(orders|order)?(\?[^\\\s]*)?")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,12 +150,12 @@ class Gate:
         return self._guarded(handle)
 
     async def _form(self, request: web.Request, session: Session) -> web.Response:
-        return await self.render("login", session, next=_own(request.query.get("next", "")), problem="")
+        return await self.render("login", session, next=own(request.query.get("next", "")), problem="")
 
     async def _login(self, request: web.Request, session: Session, form: Mapping[str, str]) -> web.Response:
         keeper, address, now = (await self._open()).keeper, request.remote or "", self._now()
         assert keeper is not None
-        target = _own(form.get("next", ""))
+        target = own(form.get("next", ""))
         if wait := self._patience.wait(address, now):
             seconds = int(wait.total_seconds()) + 1
             problem = f"Too many wrong tries: wait {seconds} seconds."
@@ -200,19 +198,9 @@ def _prepare(password: SecretStr | None) -> _Opened:
     return _Opened(pages=Pages(), keeper=Keeper(password) if password is not None else None)
 
 
-def address(path: str, **query: object) -> str:
-    """A link to one of our pages; what is None or empty is left out."""
-    given = {name: value for name, value in query.items() if value not in (None, "")}
-    return f"{path}?{urlencode(given, errors='replace')}" if given else path
-
-
 def _see(target: str) -> web.Response:
     """Go there, with a GET."""
     return web.Response(status=303, headers={**HEADERS, hdrs.LOCATION: target})
-
-
-def _own(target: str) -> str:
-    return target if _OWN_PAGE.fullmatch(target) else "/"
 
 
 def _encrypted(request: web.Request) -> bool:

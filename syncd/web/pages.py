@@ -12,7 +12,7 @@ from syncd import __version__
 from syncd.domain.states import OrderState
 from syncd.mapping.deadlines import WHEN_LATE
 from syncd.mapping.sale import LISBON
-from syncd.web.gate import address
+from syncd.web.links import address
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
