@@ -6,11 +6,11 @@ connection of its own, does not pass a pooler, and is lost with the connection, 
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 
+from syncd.dispatch.rounds import rounds
 from syncd.store import documents, orders
-from syncd.store.engine import Database, StoreUnavailableError
+from syncd.store.engine import Database
 
 LOOK_SECONDS = 0.1
 
@@ -26,11 +26,7 @@ class Bell:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until stopped."""
-        while not stop.is_set():
-            with suppress(StoreUnavailableError):  # those who work say so
-                await self.look()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+        await rounds(self.look, seconds=LOOK_SECONDS, stop=stop)
 
     async def look(self) -> None:
         """Once. Only what is new rings for documents: what is due may be waiting for its account or its service."""

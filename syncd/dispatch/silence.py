@@ -6,12 +6,12 @@ its locks, an order's or a lease's, would hold everybody up until somebody ends 
 """
 
 import asyncio
-from contextlib import suppress
 
 import structlog
 
+from syncd.dispatch.rounds import rounds
 from syncd.store import postgres
-from syncd.store.engine import Database, StoreUnavailableError
+from syncd.store.engine import Database
 
 log = structlog.get_logger()
 
@@ -26,11 +26,7 @@ class Silence:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until stopped."""
-        while not stop.is_set():
-            with suppress(StoreUnavailableError):  # those who work say so
-                await self.look()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+        await rounds(self.look, seconds=LOOK_SECONDS, stop=stop)
 
     async def look(self) -> None:
         """Once. A process that wakes up afterwards finds its session gone, and begins anew."""
